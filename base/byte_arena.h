@@ -1,0 +1,40 @@
+// Append-only storage for many small byte strings that die together. Views stay valid until the arena dies or
+// is cleared; moving the arena keeps them. Not thread-safe.
+#pragma once
+
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace pgduet {
+
+class ByteArena {
+ public:
+  static constexpr size_t kBlockBytes = 64 * 1024;
+
+  std::string_view Append(std::string_view bytes) {
+    if (bytes.size() > free_) Grow(bytes.size());
+    char* at = next_;
+    if (!bytes.empty()) std::memcpy(at, bytes.data(), bytes.size());
+    next_ += bytes.size();
+    free_ -= bytes.size();
+    used_ += bytes.size();
+    return {at, bytes.size()};
+  }
+  size_t used_bytes() const { return used_; }
+
+ private:
+  void Grow(size_t at_least) {
+    const size_t size = at_least > kBlockBytes ? at_least : kBlockBytes;
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(size));
+    next_ = blocks_.back().get();
+    free_ = size;
+  }
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  char* next_ = nullptr;
+  size_t free_ = 0;
+  size_t used_ = 0;
+};
+
+}  // namespace pgduet
