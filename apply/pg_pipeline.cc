@@ -1,0 +1,113 @@
+#include "apply/pg_pipeline.h"
+
+#include <poll.h>
+
+#include <fmt/format.h>
+
+#include "base/named_error.h"
+
+namespace pgduet {
+
+absl::StatusOr<PgPipeline> PgPipeline::Create(PgConnection& connection) {
+  if (PQsetnonblocking(connection.raw(), 1) != 0 || PQenterPipelineMode(connection.raw()) != 1) {
+    return WithContext(connection.ConnectionStatus(), "enter pipeline mode");
+  }
+  return PgPipeline(connection);
+}
+
+absl::StatusOr<size_t> PgPipeline::Add(const std::string& sql,
+                                       const std::vector<PgParameter>& parameters,
+                                       const std::vector<Oid>& types) {
+  PGconn* raw = connection_->raw();
+  auto [at, fresh] = prepared_.try_emplace(sql);
+  if (fresh) {
+    at->second = fmt::format("pgduet_{}", next_name_++);
+    prepared_since_run_.push_back(sql);
+    if (PQsendPrepare(raw, at->second.c_str(), sql.c_str(), static_cast<int>(types.size()),
+                      types.empty() ? nullptr : types.data()) != 1) {
+      return connection_->ConnectionStatus();
+    }
+    queued_.push_back(Answer::kPrepare);
+  }
+  std::vector<const char*> values;
+  values.reserve(parameters.size());
+  for (const PgParameter& parameter : parameters) values.push_back(parameter.c_str());
+  if (PQsendQueryPrepared(raw, at->second.c_str(), static_cast<int>(values.size()), values.data(),
+                          nullptr, nullptr, 0) != 1) {
+    return connection_->ConnectionStatus();
+  }
+  queued_.push_back(Answer::kExecute);
+  return executes_++;
+}
+
+absl::Status PgPipeline::WaitForInput() {
+  pollfd descriptor{.fd = PQsocket(connection_->raw()), .events = POLLIN, .revents = 0};
+  // Bounded only by the server's own timeouts and TCP keepalives: a long statement is not an error.
+  if (poll(&descriptor, 1, 1000) < 0 && errno != EINTR) return connection_->ConnectionStatus();
+  if (descriptor.revents != 0 && PQconsumeInput(connection_->raw()) != 1) {
+    return connection_->ConnectionStatus();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PgPipeline::FlushWhileReading() {
+  PGconn* raw = connection_->raw();
+  while (true) {
+    const int left = PQflush(raw);
+    if (left == 0) return absl::OkStatus();
+    if (left < 0) return connection_->ConnectionStatus();
+    pollfd descriptor{.fd = PQsocket(raw), .events = POLLIN | POLLOUT, .revents = 0};
+    if (poll(&descriptor, 1, 1000) < 0 && errno != EINTR) return connection_->ConnectionStatus();
+    if ((descriptor.revents & (POLLIN | POLLERR | POLLHUP)) != 0 && PQconsumeInput(raw) != 1) {
+      return connection_->ConnectionStatus();
+    }
+  }
+}
+
+absl::StatusOr<PGresult*> PgPipeline::NextResult() {
+  PGconn* raw = connection_->raw();
+  while (PQisBusy(raw) != 0) PGDUET_RETURN_IF_ERROR(WaitForInput());
+  return PQgetResult(raw);
+}
+
+absl::StatusOr<std::vector<PgResult>> PgPipeline::Run() {
+  PGconn* raw = connection_->raw();
+  if (PQpipelineSync(raw) != 1) return connection_->ConnectionStatus();
+  PGDUET_RETURN_IF_ERROR(FlushWhileReading());
+
+  const std::vector<Answer> expected = std::exchange(queued_, {});
+  const std::vector<std::string> prepared_now = std::exchange(prepared_since_run_, {});
+  std::vector<PgResult> results;
+  results.reserve(std::exchange(executes_, 0));
+  absl::Status first_error;
+  for (const Answer answer : expected) {
+    PGDUET_ASSIGN_OR_RETURN(PGresult * raw_result, NextResult());
+    if (raw_result == nullptr) {
+      if (absl::Status lost = connection_->ConnectionStatus(); !lost.ok()) return lost;
+      return NamedError(absl::StatusCode::kInternal, "pipeline_out_of_step",
+                        "pipeline out of step: an answer is missing");
+    }
+    PgResult result(raw_result);
+    if (first_error.ok()) first_error = connection_->StatusOf(result.raw());
+    if (answer == Answer::kExecute) results.push_back(std::move(result));
+    PGDUET_ASSIGN_OR_RETURN(PGresult * separator, NextResult());
+    if (separator != nullptr) PQclear(separator);
+    if (PQstatus(raw) == CONNECTION_BAD) return connection_->ConnectionStatus();
+  }
+  PGDUET_ASSIGN_OR_RETURN(PGresult * sync, NextResult());
+  const bool in_step = sync != nullptr && PQresultStatus(sync) == PGRES_PIPELINE_SYNC;
+  if (sync != nullptr) PQclear(sync);
+  if (!in_step) {
+    if (absl::Status lost = connection_->ConnectionStatus(); !lost.ok()) return lost;
+    return NamedError(absl::StatusCode::kInternal, "pipeline_out_of_step",
+                      "pipeline out of step: the sync answer is missing");
+  }
+  if (!first_error.ok()) {
+    // What was to be prepared in this run may not be.
+    for (const std::string& sql : prepared_now) prepared_.erase(sql);
+    return first_error;
+  }
+  return results;
+}
+
+}  // namespace pgduet

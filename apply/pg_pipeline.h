@@ -1,0 +1,65 @@
+// Statements of one connection in libpq's pipeline mode: queued without waiting, prepared once, answered together.
+//
+// Threads: one. The connection stays in pipeline mode for its life. Run() reads while it writes, so that neither side's
+// socket buffer can block the other. After an error the statements up to the sync point were skipped by the server;
+// Run() has drained them and the caller rolls back.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/statusor.h>
+
+#include "base/pg_connection.h"
+
+namespace pgduet {
+
+// One text parameter; the bytes need to live until Add returns.
+class PgParameter {
+ public:
+  PgParameter() = default;  // NULL
+  PgParameter(std::string text) : text_(std::move(text)) {}  // NOLINT(google-explicit-constructor)
+  static PgParameter Null() { return {}; }
+  const char* c_str() const { return text_ ? text_->c_str() : nullptr; }
+
+ private:
+  std::optional<std::string> text_;
+};
+
+class PgPipeline {
+ public:
+  // Enters pipeline mode. `connection` outlives this.
+  static absl::StatusOr<PgPipeline> Create(PgConnection& connection);
+
+  // Queues one statement; it is prepared at its first use (parameter types: 0 lets the server infer). Returns the
+  // index of its result in what the next Run() gives.
+  absl::StatusOr<size_t> Add(const std::string& sql, const std::vector<PgParameter>& parameters,
+                             const std::vector<Oid>& types = {});
+
+  // Sends what is queued, with a sync point, and waits for all answers. One result for each Add since the last Run.
+  // An error is the first one that the server raised.
+  absl::StatusOr<std::vector<PgResult>> Run();
+
+  size_t queued() const { return queued_.size(); }
+  // Statements are named by their text; a target table that changed needs fresh ones.
+  void ForgetPlans() { prepared_.clear(); }
+
+ private:
+  enum class Answer : uint8_t { kPrepare, kExecute };
+  explicit PgPipeline(PgConnection& connection) : connection_(&connection) {}
+  absl::Status FlushWhileReading();
+  absl::Status WaitForInput();
+  absl::StatusOr<PGresult*> NextResult();
+
+  PgConnection* connection_;
+  absl::flat_hash_map<std::string, std::string> prepared_;
+  std::vector<std::string> prepared_since_run_;
+  std::vector<Answer> queued_;
+  size_t executes_ = 0;
+  uint64_t next_name_ = 0;
+};
+
+}  // namespace pgduet

@@ -1,0 +1,25 @@
+// Who the applying region is, as its database (pgduet.identity) and the configuration say. A value; fixed for a run.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "schemas/version.h"
+
+namespace pgduet {
+
+struct RegionIdentity {
+  std::string group;
+  std::string set = "main";
+  std::vector<std::string> regions;  // by rank
+  Rank rank = 0;                     // ours
+  Incarnation incarnation = 0;
+  Lsn baseline_lsn;
+  uint64_t baseline_xid = 0;  // every xid below had ended when the slot began
+
+  const std::string& NameOf(Rank of) const { return regions[of]; }
+  const std::string& name() const { return regions[rank]; }
+  bool OnlyTwo() const { return regions.size() == 2; }
+};
+
+}  // namespace pgduet
