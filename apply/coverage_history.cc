@@ -1,0 +1,147 @@
+#include "apply/coverage_history.h"
+
+#include <algorithm>
+
+namespace pgduet {
+
+CoverageHistory::CoverageHistory(const RegionIdentity& identity, Options options)
+    : identity_(identity), options_(options), applied_(identity.regions.size()) {
+  samples_.push_back({identity.baseline_xid, identity.baseline_lsn});
+}
+
+void CoverageHistory::LocalCommitted(uint32_t xid, CommitTime time, Lsn lsn) {
+  std::scoped_lock lock(mutex_);
+  if (!local_.empty() && lsn <= local_.back().lsn) return;  // decoded again after a reconnection
+  by_xid_[xid] = local_dropped_ + local_.size();
+  local_.push_back({xid, time, lsn});
+  newest_local_time_ = std::max(newest_local_time_, time);
+  if (local_.size() <= options_.local_entries_max) return;
+  const auto oldest = by_xid_.find(local_.front().xid);
+  if (oldest != by_xid_.end() && oldest->second == local_dropped_) by_xid_.erase(oldest);
+  local_.pop_front();
+  ++local_dropped_;
+}
+
+void CoverageHistory::Sampled(FullXid horizon, Lsn lsn) {
+  std::scoped_lock lock(mutex_);
+  if (lsn <= samples_.back().lsn || horizon < samples_.back().horizon) return;
+  if (samples_.size() > 1 && samples_.back().horizon == horizon) return;  // the older LSN says more
+  samples_.push_back({horizon, lsn});
+  if (samples_.size() > options_.samples_max) samples_.pop_front();
+}
+
+void CoverageHistory::Applied(Rank origin, FullXid xid, const Position& position) {
+  std::scoped_lock lock(mutex_);
+  std::deque<AppliedEntry>& entries = applied_[origin];
+  entries.push_back({xid, position});
+  if (entries.size() > options_.applied_entries_max) entries.pop_front();
+}
+
+void CoverageHistory::AppliedReset(Rank origin, FullXid next_xid, const Position& position) {
+  std::scoped_lock lock(mutex_);
+  std::deque<AppliedEntry>& entries = applied_[origin];
+  // What is in memory and still true keeps its detail; what the database lost must go.
+  while (!entries.empty() && entries.back().position.commit_lsn > position.commit_lsn) {
+    entries.pop_back();
+  }
+  if (entries.empty() && next_xid > 0) entries.push_back({next_xid - 1, position});
+}
+
+Lsn CoverageHistory::OurPosition(const AppliedVector& vector) const {
+  const Position& ours = vector.At(identity_.rank);
+  const bool known = ours.incarnation == identity_.incarnation;
+  return known ? std::max(ours.commit_lsn, identity_.baseline_lsn) : identity_.baseline_lsn;
+}
+
+FullXid CoverageHistory::HorizonAt(Lsn lsn) const {
+  auto after = std::upper_bound(samples_.begin(), samples_.end(), lsn,
+                                [](Lsn wanted, const Sample& sample) { return wanted < sample.lsn; });
+  return after == samples_.begin() ? 0 : std::prev(after)->horizon;
+}
+
+FullXid CoverageHistory::LocalHorizon(const AppliedVector& vector) const {
+  std::scoped_lock lock(mutex_);
+  return HorizonAt(OurPosition(vector));
+}
+
+FullXid CoverageHistory::OriginHorizon(Rank origin, const AppliedVector& vector) const {
+  std::scoped_lock lock(mutex_);
+  const std::deque<AppliedEntry>& entries = applied_[origin];
+  if (entries.empty()) return 0;
+  // The first apply transaction that the vector does not contain; rows of xids below it are covered.
+  auto first_unknown = std::partition_point(
+      entries.begin(), entries.end(), [&](const AppliedEntry& entry) {
+        return vector.Contains(origin, entry.position.incarnation, entry.position.commit_lsn);
+      });
+  if (first_unknown == entries.begin()) return 0;
+  return std::prev(first_unknown)->xid + 1;
+}
+
+const CoverageHistory::LocalEntry* CoverageHistory::FindXid(uint32_t xid) const {
+  auto at = by_xid_.find(xid);
+  if (at == by_xid_.end() || at->second < local_dropped_) return nullptr;
+  const LocalEntry& entry = local_[at->second - local_dropped_];
+  return entry.xid == xid ? &entry : nullptr;
+}
+
+bool CoverageHistory::LocalCovered(uint32_t xid, CommitTime time, const AppliedVector& vector) const {
+  std::scoped_lock lock(mutex_);
+  const Lsn known = OurPosition(vector);
+  // Equal xids 2^32 apart cannot both be live rows' writers, so 32 bits compare against the sample's low half.
+  if (const FullXid horizon = HorizonAt(known);
+      horizon != 0 && static_cast<int32_t>(static_cast<uint32_t>(horizon) - xid) > 0) {
+    return true;
+  }
+  if (const LocalEntry* entry = FindXid(xid); entry != nullptr) return entry->lsn <= known;
+  if (local_.empty() || time < local_.front().time) {
+    // Older than the history. The time decides; in doubt it is concurrent.
+    const Position& ours = vector.At(identity_.rank);
+    return ours.incarnation == identity_.incarnation && ours.commit_time != kOldestTime &&
+           time < ours.commit_time - options_.guard_band;
+  }
+  if (time > newest_local_time_) return false;  // not decoded yet
+  // A subtransaction's xid: it shares the commit time of its top transaction. Times are nearly in WAL order, so look
+  // around the place where the time belongs.
+  constexpr CommitTime kNeighbourhood = 10'000'000;
+  auto from = std::partition_point(local_.begin(), local_.end(), [&](const LocalEntry& entry) {
+    return entry.time < time - kNeighbourhood;
+  });
+  bool found = false;
+  for (; from != local_.end() && from->time <= time + kNeighbourhood; ++from) {
+    if (from->time != time) continue;
+    if (from->lsn > known) return false;
+    found = true;
+  }
+  return found;
+}
+
+bool CoverageHistory::OriginCovered(Rank origin, uint32_t xid, CommitTime time,
+                                    const AppliedVector& vector) const {
+  std::scoped_lock lock(mutex_);
+  const std::deque<AppliedEntry>& entries = applied_[origin];
+  const Position& known = vector.At(origin);
+  if (!entries.empty()) {
+    auto at = std::partition_point(entries.begin(), entries.end(), [&](const AppliedEntry& entry) {
+      return static_cast<int32_t>(static_cast<uint32_t>(entry.xid) - xid) < 0;
+    });
+    if (at != entries.end() && static_cast<uint32_t>(at->xid) == xid) {
+      return vector.Contains(origin, at->position.incarnation, at->position.commit_lsn);
+    }
+    // Written before the first entry: covered with it, else the time must tell.
+    if (at == entries.begin() && vector.Contains(origin, at->position.incarnation, at->position.commit_lsn)) {
+      return true;
+    }
+  }
+  // Applied by an earlier run of the agent. The stamp is the origin's commit time; the vector's time is that of the
+  // last transaction it contains. Equal is that very transaction; in the guard band in doubt, so concurrent.
+  return known.commit_time != kOldestTime &&
+         (time == known.commit_time || time < known.commit_time - options_.guard_band);
+}
+
+Lsn CoverageHistory::LocalLsn(uint32_t xid, CommitTime time) const {
+  std::scoped_lock lock(mutex_);
+  if (const LocalEntry* entry = FindXid(xid); entry != nullptr && entry->time == time) return entry->lsn;
+  return {};
+}
+
+}  // namespace pgduet

@@ -1,0 +1,125 @@
+#include "apply/tombstone_registry.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace pgduet {
+
+bool TombstoneRegistry::MayHaveTombstone(TableKey key) const {
+  std::scoped_lock lock(mutex_);
+  return overflow_ || keys_.contains(key) || keys_.contains(TableKey{key.table, 0});
+}
+
+void TombstoneRegistry::Add(TableKey key) {
+  std::scoped_lock lock(mutex_);
+  if (keys_.size() >= keys_max_) {
+    overflow_ = true;
+  } else {
+    keys_.insert(key);
+  }
+}
+
+void TombstoneRegistry::Remove(const std::vector<TableKey>& keys) {
+  std::scoped_lock lock(mutex_);
+  for (const TableKey& key : keys) {
+    if (!pending_.contains(key)) keys_.erase(key);
+  }
+}
+
+void TombstoneRegistry::Clear() {
+  std::scoped_lock lock(mutex_);
+  keys_.clear();
+  overflow_ = false;
+  for (const auto& [key, version] : pending_) keys_.insert(key);
+}
+
+size_t TombstoneRegistry::size() const {
+  std::scoped_lock lock(mutex_);
+  return keys_.size();
+}
+
+void TombstoneRegistry::RegisterLocalDeletes(const std::vector<LocalDelete>& deletes) {
+  std::scoped_lock lock(mutex_);
+  for (const LocalDelete& one : deletes) {
+    if (keys_.size() >= keys_max_) overflow_ = true;
+    if (!overflow_) keys_.insert(one.key);
+    Version& newest = pending_.try_emplace(one.key, one.version).first->second;
+    newest = std::max(newest, one.version);
+    if (!active_.empty()) log_.push_back(one);
+  }
+  if (active_.empty()) log_begin_ += deletes.size();
+}
+
+void TombstoneRegistry::WaitForCommits() {
+  std::unique_lock lock(mutex_);
+  // Appliers that enter their commit phase from now on have seen what was registered, so only those inside count.
+  const uint64_t first_later = next_ticket_;
+  committed_.wait(lock, [&] { return committing_.empty() || *committing_.begin() >= first_later; });
+}
+
+void TombstoneRegistry::LocalDeletesWritten(const std::vector<LocalDelete>& deletes) {
+  std::scoped_lock lock(mutex_);
+  for (const LocalDelete& one : deletes) {
+    auto at = pending_.find(one.key);
+    if (at != pending_.end() && at->second <= one.version) pending_.erase(at);
+  }
+}
+
+std::optional<Version> TombstoneRegistry::Pending(TableKey key) const {
+  std::scoped_lock lock(mutex_);
+  std::optional<Version> newest;
+  for (const TableKey& candidate : {key, TableKey{key.table, 0}}) {
+    auto at = pending_.find(candidate);
+    if (at != pending_.end() && (!newest || *newest < at->second)) newest = at->second;
+  }
+  return newest;
+}
+
+void TombstoneRegistry::TrimLog() {
+  const uint64_t needed = active_.empty() ? log_begin_ + log_.size() : *active_.begin();
+  while (!log_.empty() && log_begin_ < needed) {
+    log_.pop_front();
+    ++log_begin_;
+  }
+}
+
+void TombstoneRegistry::Applier::Begin() {
+  Leave();
+  std::scoped_lock lock(registry_.mutex_);
+  seen_ = registry_.log_begin_ + registry_.log_.size();
+  registry_.active_.insert(seen_);
+  active_ = true;
+}
+
+std::vector<LocalDelete> TombstoneRegistry::Applier::EnterCommit(
+    const std::function<bool(const LocalDelete&)>& wrote) {
+  std::scoped_lock lock(registry_.mutex_);
+  std::vector<LocalDelete> hits;
+  for (uint64_t number = seen_; number < registry_.log_begin_ + registry_.log_.size(); ++number) {
+    const LocalDelete& one = registry_.log_[number - registry_.log_begin_];
+    if (wrote(one)) hits.push_back(one);
+  }
+  registry_.active_.erase(registry_.active_.find(seen_));
+  seen_ = registry_.log_begin_ + registry_.log_.size();
+  registry_.active_.insert(seen_);
+  registry_.TrimLog();
+  if (hits.empty()) {
+    ticket_ = registry_.next_ticket_++;
+    registry_.committing_.insert(ticket_);
+  }
+  return hits;
+}
+
+void TombstoneRegistry::Applier::Leave() {
+  if (!active_) return;
+  std::scoped_lock lock(registry_.mutex_);
+  registry_.active_.erase(registry_.active_.find(seen_));
+  registry_.TrimLog();
+  active_ = false;
+  if (ticket_ != 0) {
+    registry_.committing_.erase(std::exchange(ticket_, 0));
+    registry_.committed_.notify_all();
+  }
+}
+
+}  // namespace pgduet

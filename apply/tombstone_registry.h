@@ -1,0 +1,100 @@
+// The keys that may have a tombstone, in memory, and the gate between local deletes and apply transactions.
+//
+// The database's pgduet.tombstone is the truth; this says "certainly no tombstone" without a query (a false "maybe"
+// only costs the slow path), and it holds the deletes whose tombstones are not committed yet.
+//
+// The gate closes the race in which an apply transaction has inserted a key, uncommitted, while the delete journal
+// replays a local delete of that key and cannot see it (docs/decisions/0001):
+//   journal:  RegisterLocalDeletes() ... WaitForCommits() ... replay ... LocalDeletesWritten()
+//   applier:  Begin() ... MayHaveTombstone() for each insert ... EnterCommit() -> decide hits, repeat ... Leave()
+// Thread-safe.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
+#include <absl/numeric/int128.h>
+
+#include "schemas/version.h"
+
+namespace pgduet {
+
+// A table (oid here) and a 64-bit hash of a key's canonical text. Hash 0 stands for the whole table (truncate).
+struct TableKey {
+  uint32_t table = 0;
+  uint64_t key_hash = 0;
+  bool operator==(const TableKey&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H state, const TableKey& key) {
+    return H::combine(std::move(state), key.table, key.key_hash);
+  }
+};
+
+struct LocalDelete {
+  TableKey key;
+  std::string key_text;  // canonical; empty for a truncate
+  Version version;
+};
+
+class TombstoneRegistry {
+ public:
+  // More keys than this in one table: every key of the table "may have" a tombstone.
+  explicit TombstoneRegistry(size_t keys_max = 4'000'000) : keys_max_(keys_max) {}
+
+  bool MayHaveTombstone(TableKey key) const;
+  void Add(TableKey key);
+  void Remove(const std::vector<TableKey>& keys);
+  void Clear();
+  size_t size() const;
+
+  // Journal side.
+  void RegisterLocalDeletes(const std::vector<LocalDelete>& deletes);
+  void WaitForCommits();  // until every applier that is between EnterCommit and Leave has left
+  void LocalDeletesWritten(const std::vector<LocalDelete>& deletes);
+
+  // The version of a local delete that is registered but whose tombstone is not committed yet.
+  std::optional<Version> Pending(TableKey key) const;
+
+  // Applier side.
+  class Applier {
+   public:
+    explicit Applier(TombstoneRegistry& registry) : registry_(registry) {}
+    ~Applier() { Leave(); }
+    void Begin();
+    // Deletes registered since Begin (or since the last call that returned some) that concern one of the keys for which
+    // `wrote` says true. Empty: the applier is in its commit phase and must commit or roll back, then Leave().
+    std::vector<LocalDelete> EnterCommit(const std::function<bool(const LocalDelete&)>& wrote);
+    void Leave();
+
+   private:
+    TombstoneRegistry& registry_;
+    uint64_t seen_ = 0;
+    bool active_ = false;
+    uint64_t ticket_ = 0;  // of the commit phase; 0: not in it
+  };
+
+ private:
+  void TrimLog();  // with the mutex held
+  const size_t keys_max_;
+  mutable std::mutex mutex_;
+  std::condition_variable committed_;
+  absl::flat_hash_set<TableKey> keys_;
+  bool overflow_ = false;
+  absl::flat_hash_map<TableKey, Version> pending_;
+  std::deque<LocalDelete> log_;   // registered deletes that an active applier may not have seen
+  uint64_t log_begin_ = 0;        // running number of log_.front()
+  std::multiset<uint64_t> active_;  // what each active applier has seen
+  std::set<uint64_t> committing_;  // tickets of the appliers between EnterCommit and Leave
+  uint64_t next_ticket_ = 1;
+};
+
+}  // namespace pgduet
