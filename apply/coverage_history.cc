@@ -37,14 +37,9 @@ void CoverageHistory::Applied(Rank origin, FullXid xid, const Position& position
   if (entries.size() > options_.applied_entries_max) entries.pop_front();
 }
 
-void CoverageHistory::AppliedReset(Rank origin, FullXid next_xid, const Position& position) {
+void CoverageHistory::AppliedReloaded(Rank origin, std::deque<AppliedEntry> entries) {
   std::scoped_lock lock(mutex_);
-  std::deque<AppliedEntry>& entries = applied_[origin];
-  // What is in memory and still true keeps its detail; what the database lost must go.
-  while (!entries.empty() && entries.back().position.commit_lsn > position.commit_lsn) {
-    entries.pop_back();
-  }
-  if (entries.empty() && next_xid > 0) entries.push_back({next_xid - 1, position});
+  applied_[origin] = std::move(entries);
 }
 
 Lsn CoverageHistory::OurPosition(const AppliedVector& vector) const {

@@ -38,9 +38,13 @@ class CoverageHistory {
   void Sampled(FullXid horizon, Lsn lsn);
   // An apply transaction committed here, in order for each origin.
   void Applied(Rank origin, FullXid xid, const Position& position);
-  // After a reconnection: everything of the origin that this database holds, up to `position`, was written by xids below
-  // `next_xid`; what was noted before is forgotten.
-  void AppliedReset(Rank origin, FullXid next_xid, const Position& position);
+  // After a reconnection: what the database holds of the origin (pgduet.progress, oldest first). What was noted before is
+  // forgotten; rows of earlier apply transactions count with the first entry.
+  struct AppliedEntry {
+    FullXid xid;
+    Position position;
+  };
+  void AppliedReloaded(Rank origin, std::deque<AppliedEntry> entries);
 
   // The xid below which every row is covered by `vector`, as far as local writes (LocalHorizon) or those of another
   // origin (OriginHorizon) go. Conservative: rows at or above it may still be covered.
@@ -59,10 +63,6 @@ class CoverageHistory {
     uint32_t xid;
     CommitTime time;
     Lsn lsn;
-  };
-  struct AppliedEntry {
-    FullXid xid;
-    Position position;
   };
   struct Sample {
     FullXid horizon;

@@ -43,7 +43,8 @@ class PgPipeline {
   // An error is the first one that the server raised.
   absl::StatusOr<std::vector<PgResult>> Run();
 
-  size_t queued() const { return queued_.size(); }
+  // Statements since the last Run; the newest one's result has this index less one.
+  size_t executed() const { return executes_; }
   // Statements are named by their text; a target table that changed needs fresh ones.
   void ForgetPlans() { prepared_.clear(); }
 

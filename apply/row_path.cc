@@ -1,0 +1,238 @@
+#include "apply/row_path.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "apply/postgres_time.h"
+#include "apply/table_sql.h"
+#include "base/named_error.h"
+
+namespace pgduet {
+namespace {
+
+constexpr char kReadTombstoneSql[] =
+    "SELECT (extract(epoch FROM commit_time) * 1000000)::bigint, rank, incarnation, commit_lsn FROM pgduet.tombstone "
+    "WHERE relation = $1::oid AND key_digest IN ($2::uuid, $3::uuid) "
+    "ORDER BY commit_time DESC, rank DESC, commit_lsn DESC LIMIT 1";
+
+constexpr char kWriteTombstoneSql[] =
+    "INSERT INTO pgduet.tombstone AS t (relation, key_digest, key, commit_time, rank, incarnation, commit_lsn) "
+    "VALUES ($1::oid, $2::uuid, $3, $4::timestamptz, $5::smallint, $6, $7::pg_lsn) "
+    "ON CONFLICT (relation, key_digest) DO UPDATE SET commit_time = excluded.commit_time, rank = excluded.rank, "
+    "incarnation = excluded.incarnation, commit_lsn = excluded.commit_lsn "
+    "WHERE (t.commit_time, t.rank, t.commit_lsn) < (excluded.commit_time, excluded.rank, excluded.commit_lsn)";
+
+std::vector<PgParameter> KeyParameters(const KeyGroup& group) {
+  std::vector<PgParameter> parameters;
+  for (std::string& part : KeyValues(group.key_text)) parameters.emplace_back(std::move(part));
+  return parameters;
+}
+
+PgParameter ToParameter(const Value& value) {
+  return value.kind == ValueKind::kNull ? PgParameter::Null() : PgParameter(std::string(value.bytes));
+}
+
+Incarnation ParseIncarnation(std::string_view text) {
+  return std::strtoull(std::string(text).c_str(), nullptr, 16);
+}
+
+}  // namespace
+
+absl::Status QueueTombstone(PgPipeline& pipeline, Oid table, const std::string& key_text, const Version& version,
+                            Incarnation incarnation) {
+  return pipeline
+      .Add(kWriteTombstoneSql,
+           {std::to_string(table), KeyDigest(key_text), key_text, TimestampText(version.commit_time),
+            std::to_string(version.rank), IncarnationToString(incarnation), version.commit_lsn.ToString()},
+           {25, 25, 25, 25, 25, 25, 25})
+      .status();
+}
+
+RowPath::RowPath(ApplyScope scope, const std::vector<ApplyUnit>& units, InsertedKeys& inserted,
+                 ApplyCounts& counts)
+    : scope_(scope), units_(units), inserted_(inserted), counts_(counts) {}
+
+absl::StatusOr<std::vector<size_t>> RowPath::Apply(const TableGroups& table, std::vector<size_t> groups,
+                                                   bool after_barrier) {
+  std::vector<size_t> need_barrier;
+  counts_.slow_rows += groups.size();
+  // A row can appear between our look and our insert (another session's); then look again.
+  for (int round = 0; !groups.empty(); ++round) {
+    if (round > 20) return absl::AbortedError("rows keep appearing under the keys of this transaction");
+    PGDUET_ASSIGN_OR_RETURN(std::vector<Standing> standings, Read(table, groups));
+    std::vector<std::pair<size_t, size_t>> expected;  // result index, group
+    std::vector<size_t> again;
+    for (size_t place = 0; place < groups.size(); ++place) {
+      const KeyGroup& group = table.groups[groups[place]];
+      const bool unexplained = standings[place].state.kind == LocalState::Kind::kNeverSeen &&
+                               group.steps.front().kind != ChangeKind::kInsert;
+      if (unexplained && !after_barrier) {
+        need_barrier.push_back(groups[place]);
+        continue;
+      }
+      PGDUET_ASSIGN_OR_RETURN(const Outcome outcome, Decide(table, group, standings[place]));
+      PGDUET_ASSIGN_OR_RETURN(const bool counted, Write(table, group, standings[place], outcome));
+      if (counted) expected.emplace_back(scope_.pipeline.executed() - 1, groups[place]);
+    }
+    PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
+    for (const auto& [index, group] : expected) {
+      if (results[index].affected() == 0) again.push_back(group);
+    }
+    groups = std::move(again);
+  }
+  return need_barrier;
+}
+
+absl::StatusOr<std::vector<RowPath::Standing>> RowPath::Read(const TableGroups& table,
+                                                             const std::vector<size_t>& groups) {
+  const std::string read_sql = ReadRowSql(*table.table);
+  const std::vector<Oid> key_types = ScalarTypes(*table.table, table.table->keys);
+  const std::string whole_table = KeyDigest("");
+  std::vector<bool> asked_tombstone(groups.size());
+  for (size_t place = 0; place < groups.size(); ++place) {
+    const KeyGroup& group = table.groups[groups[place]];
+    PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(read_sql, KeyParameters(group), key_types).status());
+    asked_tombstone[place] = scope_.registry.MayHaveTombstone({table.table->oid, group.key_hash});
+    if (!asked_tombstone[place]) continue;
+    PGDUET_RETURN_IF_ERROR(scope_.pipeline
+                               .Add(kReadTombstoneSql,
+                                    {std::to_string(table.table->oid), KeyDigest(group.key_text), whole_table},
+                                    {25, 25, 25})
+                               .status());
+  }
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
+  std::vector<Standing> standings;
+  size_t at = 0;
+  for (size_t place = 0; place < groups.size(); ++place) {
+    standings.push_back(ParseRow(results[at++]));
+    const PgResult* tombstone = asked_tombstone[place] ? &results[at++] : nullptr;
+    if (!standings.back().exists) ParseTombstone(table, table.groups[groups[place]], tombstone, standings.back());
+  }
+  return standings;
+}
+
+RowPath::Standing RowPath::ParseRow(const PgResult& row) const {
+  Standing standing;
+  if (row.rows() == 0) return standing;
+  standing.exists = true;
+  standing.state.kind = LocalState::Kind::kLive;
+  standing.xid = static_cast<uint32_t>(row.Int(0, 0));
+  standing.own = row.Bool(0, 3);
+  standing.row_json = std::string(row.Text(0, 4));
+  Version& version = standing.state.version;
+  if (row.IsNull(0, 1)) return standing;  // not stamped: the oldest version
+  version.commit_time = row.Int(0, 1);
+  version.rank = scope_.RankOf(static_cast<Oid>(row.Int(0, 2)));
+  if (version.rank == scope_.identity.rank) {
+    version.commit_lsn = scope_.history.LocalLsn(standing.xid, version.commit_time);
+  }
+  return standing;
+}
+
+void RowPath::ParseTombstone(const TableGroups& table, const KeyGroup& group, const PgResult* result,
+                             Standing& standing) const {
+  if (result != nullptr && result->rows() > 0) {
+    standing.state.kind = LocalState::Kind::kDeleted;
+    standing.state.version = {.commit_time = result->Int(0, 0), .rank = static_cast<Rank>(result->Int(0, 1)),
+                              .commit_lsn = Lsn::Parse(result->Text(0, 3)).value_or(Lsn())};
+    standing.incarnation = ParseIncarnation(result->Text(0, 2));
+  }
+  // A local delete whose tombstone is on its way.
+  const std::optional<Version> pending = scope_.registry.Pending({table.table->oid, group.key_hash});
+  if (pending && (standing.state.kind == LocalState::Kind::kNeverSeen || standing.state.version < *pending)) {
+    standing.state.kind = LocalState::Kind::kDeleted;
+    standing.state.version = *pending;
+    standing.incarnation = scope_.identity.incarnation;
+  }
+}
+
+bool RowPath::Covered(const Standing& standing, const AppliedVector& vector) const {
+  const Version& version = standing.state.version;
+  if (standing.own || version.commit_time == kOldestTime || version.rank == scope_.origin) return true;
+  if (standing.state.kind == LocalState::Kind::kDeleted) {
+    return vector.Contains(version.rank, standing.incarnation, version.commit_lsn);
+  }
+  if (version.rank == scope_.identity.rank) {
+    return scope_.history.LocalCovered(standing.xid, version.commit_time, vector);
+  }
+  return scope_.history.OriginCovered(version.rank, standing.xid, version.commit_time, vector);
+}
+
+absl::StatusOr<RowPath::Outcome> RowPath::Decide(const TableGroups& table, const KeyGroup& group,
+                                                 Standing& standing) {
+  Outcome outcome;
+  Standing now = standing;
+  for (size_t index = 0; index < group.steps.size(); ++index) {
+    const KeyStep& step = group.steps[index];
+    const ApplyUnit& unit = units_[step.unit];
+    now.state.covered = Covered(now, unit.vector);
+    // A row of this transaction, or the oldest version, is below whatever comes.
+    if (now.own || now.state.version.commit_time == kOldestTime) now.state.version = {};
+    const Resolution resolution = LastWriteWins(step.kind, unit.version(), now.state);
+    // A key whose insert is part of the batch may well be absent when its delete comes.
+    const bool expected_absence = now.state.kind == LocalState::Kind::kNeverSeen && outcome.applied;
+    if (resolution.conflict && !expected_absence) {
+      PGDUET_RETURN_IF_ERROR(LogConflict(table, group, step, resolution, now));
+    }
+    if (resolution.decision == Decision::kKeepLocal) continue;
+    if (!outcome.applied) outcome.first_applied = index;
+    outcome.applied = true;
+    outcome.lives = step.kind != ChangeKind::kDelete;
+    now.own = true;
+    now.state = {.kind = outcome.lives ? LocalState::Kind::kLive : LocalState::Kind::kDeleted,
+                 .version = unit.version(), .covered = true};
+    now.row_json.reset();
+  }
+  return outcome;
+}
+
+absl::Status RowPath::LogConflict(const TableGroups& table, const KeyGroup& group, const KeyStep& step,
+                                  const Resolution& resolution, const Standing& standing) {
+  ++counts_.conflicts[{*resolution.conflict, resolution.decision}];
+  ConflictEntry entry{.table = &table, .group = &group, .step = &step, .unit = &units_[step.unit],
+                      .kind = *resolution.conflict, .decision = resolution.decision};
+  if (standing.exists) entry.local_row = standing.row_json;
+  entry.local_deleted = standing.state.kind == LocalState::Kind::kDeleted;
+  if (standing.state.kind != LocalState::Kind::kNeverSeen && standing.state.version.commit_time != kOldestTime) {
+    entry.local_version = standing.state.version;
+  }
+  return QueueConflict(scope_.pipeline, scope_.identity, entry);
+}
+
+absl::StatusOr<bool> RowPath::Write(const TableGroups& table, const KeyGroup& group, const Standing& standing,
+                                    const Outcome& outcome) {
+  if (!outcome.applied) return false;
+  const TargetTable& target = *table.table;
+  const std::vector<Oid> key_types = ScalarTypes(target, target.keys);
+  if (!outcome.lives) {
+    if (!scope_.identity.OnlyTwo()) {
+      const ApplyUnit& unit = units_[group.steps.back().unit];
+      scope_.registry.Add({target.oid, group.key_hash});
+      PGDUET_RETURN_IF_ERROR(QueueTombstone(scope_.pipeline, target.oid, group.key_text, unit.version(), unit.header.incarnation));
+    }
+    if (!standing.exists) return false;
+    PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(DeleteRowSql(target), KeyParameters(group), key_types).status());
+    return false;
+  }
+  std::vector<int> carried;
+  std::vector<PgParameter> parameters;
+  for (int column = 0; column < static_cast<int>(target.columns.size()); ++column) {
+    const Value& value = group.FinalValue(target.source_index[column], outcome.first_applied);
+    if (value.kind == ValueKind::kUnchanged) continue;
+    carried.push_back(column);
+    parameters.push_back(ToParameter(value));
+  }
+  std::vector<Oid> types = ScalarTypes(target, carried);
+  if (!standing.exists) {
+    inserted_.push_back({{target.oid, group.key_hash}, units_[group.steps.back().unit].header.commit_time});
+    PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(InsertRowSql(target, carried), parameters, types).status());
+    return true;
+  }
+  for (PgParameter& part : KeyParameters(group)) parameters.push_back(std::move(part));
+  types.insert(types.end(), key_types.begin(), key_types.end());
+  PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(UpdateRowSql(target, carried), parameters, types).status());
+  return true;
+}
+
+}  // namespace pgduet

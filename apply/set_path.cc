@@ -1,0 +1,213 @@
+#include "apply/set_path.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "apply/postgres_time.h"
+#include "base/named_error.h"
+
+namespace pgduet {
+namespace {
+
+constexpr char kTombstonesSql[] =
+    "INSERT INTO pgduet.tombstone AS t (relation, key_digest, key, commit_time, rank, incarnation, commit_lsn) "
+    "SELECT $1::oid, * FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::smallint[], $6::text[], $7::pg_lsn[]) "
+    "ON CONFLICT (relation, key_digest) DO UPDATE SET commit_time = excluded.commit_time, rank = excluded.rank, "
+    "incarnation = excluded.incarnation, commit_lsn = excluded.commit_lsn "
+    "WHERE (t.commit_time, t.rank, t.commit_lsn) < (excluded.commit_time, excluded.rank, excluded.commit_lsn)";
+
+// Two is an xid older than every row's writer: nothing is covered.
+constexpr uint32_t kOldestXid = 2;
+
+std::string XidText(FullXid horizon) {
+  return std::to_string(horizon == 0 ? kOldestXid : static_cast<uint32_t>(horizon));
+}
+
+void AddValue(ArrayLiteral& literal, const Value& value) {
+  if (value.kind == ValueKind::kNull) {
+    literal.AddNull();
+  } else {
+    literal.Add(value.bytes);
+  }
+}
+
+std::vector<PgParameter> KeyArrays(const TableGroups& table, const std::vector<size_t>& groups) {
+  std::vector<ArrayLiteral> literals;
+  for (const int key : table.table->keys) literals.emplace_back(table.table->columns[key].delimiter);
+  for (const size_t group : groups) {
+    const std::vector<std::string> parts = KeyValues(table.groups[group].key_text);
+    for (size_t part = 0; part < parts.size(); ++part) literals[part].Add(parts[part]);
+  }
+  std::vector<PgParameter> parameters;
+  for (ArrayLiteral& literal : literals) parameters.emplace_back(std::move(literal).Finish());
+  return parameters;
+}
+
+}  // namespace
+
+SetPath::SetPath(ApplyScope scope, const std::vector<ApplyUnit>& units, const AppliedVector& covering,
+                 InsertedKeys& inserted, ApplyCounts& counts)
+    : scope_(scope), units_(units), covering_(covering), inserted_(inserted), counts_(counts) {
+  coverage_.other_origins = static_cast<int>(scope_.identity.regions.size()) - 2;
+}
+
+std::vector<int> SetPath::CarriedColumns(const TableGroups& table, const KeyGroup& group) const {
+  std::vector<int> carried;
+  carried.reserve(table.table->columns.size());
+  for (int column = 0; column < static_cast<int>(table.table->columns.size()); ++column) {
+    if (group.FinalValue(table.table->source_index[column]).kind != ValueKind::kUnchanged) carried.push_back(column);
+  }
+  return carried;
+}
+
+void SetPath::Classify(const Segment& segment, size_t table_index, ChangeKind kind) {
+  const TableGroups& table = segment.tables[table_index];
+  ByCarried by_carried;
+  for (size_t index = 0; index < table.groups.size(); ++index) {
+    const KeyGroup& group = table.groups[index];
+    switch (group.net()) {
+      case NetEffect::kDelete:
+        if (kind == ChangeKind::kDelete) by_carried[table.table->keys].push_back(index);
+        break;
+      case NetEffect::kUpdate:
+        if (kind == ChangeKind::kUpdate) by_carried[CarriedColumns(table, group)].push_back(index);
+        break;
+      case NetEffect::kInsert:
+        if (kind != ChangeKind::kInsert) break;
+        if (scope_.registry.MayHaveTombstone({table.table->oid, group.key_hash})) {
+          left_[table_index].push_back(index);
+        } else {
+          by_carried[CarriedColumns(table, group)].push_back(index);
+        }
+        break;
+      case NetEffect::kTransient:
+        if (kind == ChangeKind::kInsert) left_[table_index].push_back(index);
+        break;
+    }
+  }
+  for (auto& [carried, groups] : by_carried) {
+    statements_.push_back({.table = table_index, .kind = kind, .carried = carried, .groups = std::move(groups)});
+  }
+}
+
+absl::Status SetPath::Queue(const Segment& segment) {
+  statements_.clear();
+  left_.assign(segment.tables.size(), {});
+  // Deletes first, then updates, then inserts: what a unique key frees is free when it is taken again.
+  for (const ChangeKind kind : {ChangeKind::kDelete, ChangeKind::kUpdate, ChangeKind::kInsert}) {
+    for (size_t table = 0; table < segment.tables.size(); ++table) Classify(segment, table, kind);
+  }
+  for (Statement& statement : statements_) {
+    const TableGroups& table = segment.tables[statement.table];
+    if (statement.kind == ChangeKind::kDelete && !scope_.identity.OnlyTwo()) {
+      PGDUET_RETURN_IF_ERROR(QueueTombstones(table, statement.groups));
+    }
+    PGDUET_RETURN_IF_ERROR(QueueStatement(table, statement));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<PgParameter> SetPath::CoverageParameters() const {
+  std::vector<PgParameter> parameters = {std::to_string(scope_.origin_oids[scope_.origin]),
+                                         XidText(scope_.history.LocalHorizon(covering_))};
+  for (Rank rank = 0; rank < scope_.identity.regions.size(); ++rank) {
+    if (rank == scope_.origin || rank == scope_.identity.rank) continue;
+    parameters.emplace_back(std::to_string(scope_.origin_oids[rank]));
+    parameters.emplace_back(XidText(scope_.history.OriginHorizon(rank, covering_)));
+  }
+  return parameters;
+}
+
+absl::Status SetPath::QueueStatement(const TableGroups& table, Statement& statement) {
+  const TargetTable& target = *table.table;
+  std::vector<PgParameter> parameters;
+  if (statement.kind == ChangeKind::kDelete) {
+    parameters = KeyArrays(table, statement.groups);
+  } else {
+    for (const int column : statement.carried) {
+      ArrayLiteral literal(target.columns[column].is_array ? ',' : target.columns[column].delimiter);
+      for (const size_t group : statement.groups) {
+        AddValue(literal, table.groups[group].FinalValue(target.source_index[column]));
+      }
+      parameters.emplace_back(std::move(literal).Finish());
+    }
+  }
+  std::vector<Oid> types = ArrayTypes(target, statement.carried);
+  std::string sql;
+  if (statement.kind == ChangeKind::kInsert) {
+    sql = InsertSetSql(target, statement.carried);
+    for (const size_t index : statement.groups) {
+      const KeyGroup& group = table.groups[index];
+      inserted_.push_back({{target.oid, group.key_hash}, units_[group.steps.back().unit].header.commit_time});
+    }
+  } else {
+    sql = statement.kind == ChangeKind::kUpdate ? UpdateSetSql(target, statement.carried, coverage_)
+                                                : DeleteSetSql(target, coverage_);
+    for (PgParameter& parameter : CoverageParameters()) parameters.push_back(std::move(parameter));
+    for (const Oid type : coverage_.ParameterTypes()) types.push_back(type);
+  }
+  PGDUET_ASSIGN_OR_RETURN(statement.result, scope_.pipeline.Add(sql, parameters, types));
+  return absl::OkStatus();
+}
+
+absl::Status SetPath::QueueTombstones(const TableGroups& table, const std::vector<size_t>& groups) {
+  ArrayLiteral digests, keys, times, ranks, incarnations, lsns;
+  for (const size_t index : groups) {
+    const KeyGroup& group = table.groups[index];
+    const ApplyUnit& unit = units_[group.steps.back().unit];
+    scope_.registry.Add({table.table->oid, group.key_hash});
+    digests.Add(KeyDigest(group.key_text));
+    keys.Add(group.key_text);
+    times.Add(TimestampText(unit.header.commit_time));
+    ranks.Add(std::to_string(unit.header.rank));
+    incarnations.Add(IncarnationToString(unit.header.incarnation));
+    lsns.Add(unit.header.commit_lsn.ToString());
+  }
+  return scope_.pipeline
+      .Add(kTombstonesSql, {std::to_string(table.table->oid), std::move(digests).Finish(), std::move(keys).Finish(),
+                            std::move(times).Finish(), std::move(ranks).Finish(), std::move(incarnations).Finish(),
+                            std::move(lsns).Finish()})
+      .status();
+}
+
+absl::Status SetPath::QueueNotOurs(const TableGroups& table, const Statement& statement) {
+  return scope_.pipeline
+      .Add(NotOursSql(*table.table), KeyArrays(table, statement.groups), ArrayTypes(*table.table, table.table->keys))
+      .status();
+}
+
+absl::StatusOr<std::vector<std::vector<size_t>>> SetPath::Collect(const Segment& segment,
+                                                                  const std::vector<PgResult>& results) {
+  std::vector<const Statement*> asked;
+  for (const Statement& statement : statements_) {
+    const PgResult& result = results[statement.result];
+    const auto wanted = static_cast<int64_t>(statement.groups.size());
+    uint64_t& counter = statement.kind == ChangeKind::kInsert   ? counts_.inserts
+                        : statement.kind == ChangeKind::kUpdate ? counts_.updates
+                                                                : counts_.deletes;
+    counter += statement.groups.size();
+    if (result.affected() == wanted) continue;
+    if (statement.kind == ChangeKind::kDelete) {
+      std::vector<bool> touched(statement.groups.size());
+      for (int row = 0; row < result.rows(); ++row) touched[result.Int(row, 0) - 1] = true;
+      for (size_t place = 0; place < touched.size(); ++place) {
+        if (!touched[place]) left_[statement.table].push_back(statement.groups[place]);
+      }
+      continue;
+    }
+    PGDUET_RETURN_IF_ERROR(QueueNotOurs(segment.tables[statement.table], statement));
+    asked.push_back(&statement);
+  }
+  if (!asked.empty()) {
+    PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> answers, scope_.pipeline.Run());
+    for (size_t index = 0; index < asked.size(); ++index) {
+      for (int row = 0; row < answers[index].rows(); ++row) {
+        left_[asked[index]->table].push_back(asked[index]->groups[answers[index].Int(row, 0) - 1]);
+      }
+    }
+  }
+  return std::move(left_);
+}
+
+}  // namespace pgduet

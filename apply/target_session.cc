@@ -1,0 +1,88 @@
+#include "apply/target_session.h"
+
+#include <fmt/format.h>
+
+#include "base/named_error.h"
+#include "capture/applied_marker.h"
+
+namespace pgduet {
+namespace {
+
+// What a value's text means must not depend on who configured the database; nor may a plan: every statement finds its rows by key.
+constexpr char kSettings[] =
+    "SET search_path = pg_catalog; SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; SET timezone = 'UTC'; "
+    "SET bytea_output = hex; SET extra_float_digits = 3; SET xmloption = content; SET row_security = off; "
+    "SET synchronous_commit = off; SET lock_timeout = 0; SET statement_timeout = 0; "
+    "SET idle_in_transaction_session_timeout = 0; SET default_transaction_isolation = 'read committed'; "
+    "SET default_transaction_read_only = off; SET jit = off; SET plan_cache_mode = force_generic_plan; "
+    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; "
+    "SET check_function_bodies = off";
+
+absl::Status TakeReplicaRole(PgConnection& connection) {
+  const absl::Status status = connection.Query("SET session_replication_role = replica").status();
+  if (status.ok() || absl::IsUnavailable(status)) return status;
+  return Renamed(status, absl::StatusCode::kFailedPrecondition, "replica_role_refused",
+                 "Run as a superuser: GRANT SET ON PARAMETER session_replication_role TO the agent's role.");
+}
+
+absl::Status TakeOrigin(PgConnection& connection, const std::string& origin_name) {
+  const absl::Status status =
+      connection.Query("SELECT pg_catalog.pg_replication_origin_session_setup($1)", {origin_name}).status();
+  if (status.ok()) return status;
+  if (SqlState(status) == "55006") {
+    return Renamed(status, absl::StatusCode::kUnavailable, "origin_active",
+                   "Another agent (or a session that is just ending) applies for this region; stop one of them.");
+  }
+  if (SqlState(status) == "42704") {
+    return Renamed(status, absl::StatusCode::kFailedPrecondition, "origin_missing", "Run 'pgduet init' for this region.");
+  }
+  return status;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<TargetSession>> TargetSession::Open(const std::string& conninfo,
+                                                                   const RegionIdentity& identity,
+                                                                   const std::string& purpose,
+                                                                   const std::string& origin_name) {
+  PGDUET_ASSIGN_OR_RETURN(std::unique_ptr<PgConnection> connection,
+                          PgConnection::Open({.conninfo = conninfo, .application_name = "pgduet " + purpose, .settings = {}}));
+  PGDUET_RETURN_IF_ERROR(connection->Query(kSettings).status());
+  PGDUET_RETURN_IF_ERROR(TakeReplicaRole(*connection));
+  PGDUET_RETURN_IF_ERROR(TakeOrigin(*connection, origin_name));
+  std::vector<Oid> origin_oids;
+  for (Rank rank = 0; rank < identity.regions.size(); ++rank) {
+    if (rank == identity.rank) {
+      origin_oids.push_back(0);
+      continue;
+    }
+    PGDUET_ASSIGN_OR_RETURN(PgResult oid,
+                            connection->Query("SELECT pg_catalog.pg_replication_origin_oid($1)",
+                                              {OriginName(identity.group, identity.set, identity.NameOf(rank))}));
+    if (oid.IsNull(0, 0)) {
+      return NamedError(absl::StatusCode::kFailedPrecondition, "origin_missing",
+                        fmt::format("replication origin is missing: region={}", identity.NameOf(rank)),
+                        "Run 'pgduet init' for this region.");
+    }
+    origin_oids.push_back(static_cast<Oid>(oid.Int(0, 0)));
+  }
+  PGDUET_ASSIGN_OR_RETURN(PgPipeline pipeline, PgPipeline::Create(*connection));
+  auto session = std::unique_ptr<TargetSession>(new TargetSession(std::move(connection), std::move(pipeline)));
+  session->origin_oids_ = std::move(origin_oids);
+  return session;
+}
+
+absl::StatusOr<PgResult> TargetSession::Query(const std::string& sql, const std::vector<PgParameter>& parameters) {
+  PGDUET_RETURN_IF_ERROR(pipeline_.Add(sql, parameters).status());
+  PGDUET_ASSIGN_OR_RETURN(std::vector<PgResult> results, pipeline_.Run());
+  return std::move(results.front());
+}
+
+absl::StatusOr<CommitTime> TargetSession::Clock() {
+  PGDUET_ASSIGN_OR_RETURN(const PgResult now,
+                          Query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"));
+  clock_at_least_ = now.Int(0, 0);
+  return clock_at_least_;
+}
+
+}  // namespace pgduet

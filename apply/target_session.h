@@ -1,0 +1,45 @@
+// The database session that applies one origin's transactions: settings, replication origin, pipeline, clock.
+//
+// Threads: one; Cancel() from any. A lost connection makes every call Unavailable; the owner opens a new session.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "apply/pg_pipeline.h"
+#include "apply/region_identity.h"
+#include "base/pg_connection.h"
+
+namespace pgduet {
+
+class TargetSession {
+ public:
+  // `origin_name`: the replication origin that this session takes for itself; a second agent gets origin_active.
+  static absl::StatusOr<std::unique_ptr<TargetSession>> Open(const std::string& conninfo, const RegionIdentity& identity,
+                                                             const std::string& purpose, const std::string& origin_name);
+
+  PgPipeline& pipeline() { return pipeline_; }
+  PgConnection& connection() { return *connection_; }
+  // One statement through the pipeline.
+  absl::StatusOr<PgResult> Query(const std::string& sql, const std::vector<PgParameter>& parameters = {});
+  // The database's clock, asked now.
+  absl::StatusOr<CommitTime> Clock();
+  // The newest answer of Clock(): the clock is at least there.
+  CommitTime clock_at_least() const { return clock_at_least_; }
+  // Replication origin oids of this group's regions by rank; 0 for our own.
+  const std::vector<Oid>& origin_oids() const { return origin_oids_; }
+  void Cancel() { connection_->Cancel(); }
+
+ private:
+  TargetSession(std::unique_ptr<PgConnection> connection, PgPipeline pipeline)
+      : connection_(std::move(connection)), pipeline_(std::move(pipeline)) {}
+  std::unique_ptr<PgConnection> connection_;
+  PgPipeline pipeline_;
+  std::vector<Oid> origin_oids_;
+  CommitTime clock_at_least_ = kOldestTime;
+};
+
+}  // namespace pgduet
