@@ -1,0 +1,92 @@
+// The group's configuration: one YAML file, the same at every region.
+//
+// In:  the file's text and the environment. Out: a Config that has been checked as far as a file
+// can be checked (whether the databases and brokers agree is setup/findings.h), or every problem of
+// the file at once, each with line, key and remedy. Settings and their documentation are one table:
+// config_settings.h. Values only; no threads.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include "schemas/version.h"
+
+namespace pgduet {
+
+enum class TransportKind { kKafka, kDirect };
+std::string_view TransportName(TransportKind kind);
+
+struct RegionConfig {
+  std::string name;
+  Rank rank = 0;
+  int line = 0;
+  std::string postgres;                 // conninfo of the runtime role; may hold a password
+  std::string postgres_admin;           // the same with the right to create and grant, or empty
+  std::string kafka_brokers;            // empty with transport direct
+  std::string http = "127.0.0.1:9187";  // host:port, or "off"
+  // Conninfo that init and check use for DDL.
+  const std::string& admin_conninfo() const {
+    return postgres_admin.empty() ? postgres : postgres_admin;
+  }
+};
+
+struct TableConfig {
+  std::string schema;
+  std::string name;
+  int line = 0;
+  std::string policy;                                                // last_write_wins
+  std::string on_delete;                                             // newest_wins
+  std::string QualifiedName() const { return schema + "." + name; }  // for people
+  std::string QuotedName() const;                                    // for SQL
+};
+
+struct Config {
+  std::string path;  // of the file, for messages
+  std::string group;
+  TransportKind transport = TransportKind::kKafka;
+  std::string set = "main";           // more than one set is not available in this version
+  std::vector<RegionConfig> regions;  // index = rank
+  std::map<std::string, std::string> kafka_properties;
+  absl::Duration kafka_retention_min = absl::Hours(7 * 24);
+  int kafka_replication_factor = -1;  // -1: the broker's default
+  std::string default_policy = "last_write_wins";
+  std::string default_on_delete = "newest_wins";
+  absl::Duration max_clock_skew = absl::Seconds(5);
+  std::vector<TableConfig> tables;  // sorted by schema and name
+
+  // nullptr when the group has no such region.
+  const RegionConfig* FindRegion(std::string_view name) const;
+};
+
+struct ConfigProblem {
+  int line = 0;     // 1 is the first; 0: the file as a whole
+  std::string key;  // "regions.us-east.postgres"
+  std::string what;
+  std::string remedy;
+  std::string ToString(std::string_view path) const;  // "pgduet.yaml:7: regions.x: what; remedy"
+};
+
+// Value of an environment variable, or nothing.
+using Environment = std::function<std::optional<std::string>(const std::string& name)>;
+Environment ProcessEnvironment();
+
+// Problems are in the order of the file. `config` is usable only when there are none.
+struct ParsedConfig {
+  Config config;
+  std::vector<ConfigProblem> problems;
+};
+ParsedConfig ParseConfig(const std::string& text, const std::string& path,
+                         const Environment& environment);
+
+// InvalidArgument/invalid_config with all problems, one a line; config_unreadable when the file
+// cannot be read.
+absl::StatusOr<Config> LoadConfig(const std::string& path, const Environment& environment);
+
+}  // namespace pgduet

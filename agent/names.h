@@ -1,0 +1,28 @@
+// Names of the objects that a group creates, derived from group, set and region alone. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/config.h"
+
+namespace pgduet {
+
+// PostgreSQL allows [a-z0-9_] and 63 bytes in a slot name: '-' becomes '_', and a name that would
+// be longer is cut and ends with eight hex digits of its hash.
+std::string SlotName(std::string_view group, std::string_view set);
+// Transport direct: the slot at this database that the peer's agent reads.
+std::string PeerSlotName(std::string_view group, std::string_view set, std::string_view peer);
+std::string PublicationName(std::string_view group, std::string_view set);
+std::string TopicName(std::string_view group, std::string_view region, std::string_view set);
+
+// Region name of the origin for the agent's own work (replayed deletes, repairs).
+inline constexpr std::string_view kLocalOriginRegion = "local";
+// The replication origins of one database: one for each other region, then the local one.
+std::vector<std::string> OriginNames(const Config& config, std::string_view region);
+
+// All slots that this database needs: its own; with transport direct one for each peer, too.
+std::vector<std::string> SlotNames(const Config& config, std::string_view region);
+
+}  // namespace pgduet
