@@ -67,7 +67,7 @@ class Grouper {
     const auto& relation = units_[unit].batch.relations[change.relation];
     PGDUET_ASSIGN_OR_RETURN(std::shared_ptr<const TargetTable> table, catalog_.Find(relation));
     Segment& segment = segments_.back();
-    segment.truncation = Truncation{.unit = unit, .tables = {std::move(table)}};
+    segment.truncation = Truncation{.unit = unit, .relation = relation, .table = std::move(table)};
     segments_.emplace_back();
     return absl::OkStatus();
   }

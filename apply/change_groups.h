@@ -65,7 +65,8 @@ struct TableGroups {
 
 struct Truncation {
   uint32_t unit = 0;
-  std::vector<std::shared_ptr<const TargetTable>> tables;
+  std::shared_ptr<const Relation> relation;
+  std::shared_ptr<const TargetTable> table;
 };
 
 struct Segment {

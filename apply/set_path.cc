@@ -46,6 +46,17 @@ std::vector<PgParameter> KeyArrays(const TableGroups& table, const std::vector<s
 
 }  // namespace
 
+std::vector<PgParameter> CoverageParameters(const ApplyScope& scope, const AppliedVector& vector) {
+  std::vector<PgParameter> parameters = {std::to_string(scope.origin_oids[scope.origin]),
+                                         XidText(scope.history.LocalHorizon(vector))};
+  for (Rank rank = 0; rank < scope.identity.regions.size(); ++rank) {
+    if (rank == scope.origin || rank == scope.identity.rank) continue;
+    parameters.emplace_back(std::to_string(scope.origin_oids[rank]));
+    parameters.emplace_back(XidText(scope.history.OriginHorizon(rank, vector)));
+  }
+  return parameters;
+}
+
 SetPath::SetPath(ApplyScope scope, const std::vector<ApplyUnit>& units, const AppliedVector& covering,
                  InsertedKeys& inserted, ApplyCounts& counts)
     : scope_(scope), units_(units), covering_(covering), inserted_(inserted), counts_(counts) {
@@ -108,17 +119,6 @@ absl::Status SetPath::Queue(const Segment& segment) {
   return absl::OkStatus();
 }
 
-std::vector<PgParameter> SetPath::CoverageParameters() const {
-  std::vector<PgParameter> parameters = {std::to_string(scope_.origin_oids[scope_.origin]),
-                                         XidText(scope_.history.LocalHorizon(covering_))};
-  for (Rank rank = 0; rank < scope_.identity.regions.size(); ++rank) {
-    if (rank == scope_.origin || rank == scope_.identity.rank) continue;
-    parameters.emplace_back(std::to_string(scope_.origin_oids[rank]));
-    parameters.emplace_back(XidText(scope_.history.OriginHorizon(rank, covering_)));
-  }
-  return parameters;
-}
-
 absl::Status SetPath::QueueStatement(const TableGroups& table, Statement& statement) {
   const TargetTable& target = *table.table;
   std::vector<PgParameter> parameters;
@@ -144,7 +144,7 @@ absl::Status SetPath::QueueStatement(const TableGroups& table, Statement& statem
   } else {
     sql = statement.kind == ChangeKind::kUpdate ? UpdateSetSql(target, statement.carried, coverage_)
                                                 : DeleteSetSql(target, coverage_);
-    for (PgParameter& parameter : CoverageParameters()) parameters.push_back(std::move(parameter));
+    for (PgParameter& parameter : CoverageParameters(scope_, covering_)) parameters.push_back(std::move(parameter));
     for (const Oid type : coverage_.ParameterTypes()) types.push_back(type);
   }
   PGDUET_ASSIGN_OR_RETURN(statement.result, scope_.pipeline.Add(sql, parameters, types));

@@ -41,7 +41,6 @@ class SetPath {
   absl::Status QueueTombstones(const TableGroups& table, const std::vector<size_t>& groups);
   absl::Status QueueNotOurs(const TableGroups& table, const Statement& statement);
   std::vector<int> CarriedColumns(const TableGroups& table, const KeyGroup& group) const;
-  std::vector<PgParameter> CoverageParameters() const;
 
   ApplyScope scope_;
   const std::vector<ApplyUnit>& units_;
@@ -52,5 +51,8 @@ class SetPath {
   std::vector<Statement> statements_;
   std::vector<std::vector<size_t>> left_;  // by table
 };
+
+// The parameters of CoverageSql for the rows that `vector` covers.
+std::vector<PgParameter> CoverageParameters(const ApplyScope& scope, const AppliedVector& vector);
 
 }  // namespace pgduet

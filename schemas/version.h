@@ -67,4 +67,8 @@ class AppliedVector {
   std::vector<Position> entries_;
 };
 
+// Text form of a vector for the sidecar's columns, and back (an empty text is an empty vector; anything malformed too).
+std::string EncodeVector(const AppliedVector& vector);
+AppliedVector DecodeVector(const std::string& text);
+
 }  // namespace pgduet

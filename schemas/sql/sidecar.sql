@@ -88,7 +88,8 @@ CREATE TABLE IF NOT EXISTS pgduet.conflict (
   logged_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
   table_schema      text NOT NULL,
   table_name        text NOT NULL,
-  key               jsonb,
+  key_digest        uuid NOT NULL,
+  key               jsonb,                  -- null: the whole table (truncate)
   kind              text NOT NULL,
   policy            text NOT NULL,
   decision          text NOT NULL,
@@ -106,6 +107,7 @@ CREATE TABLE IF NOT EXISTS pgduet.conflict (
   local_lsn         pg_lsn                  -- null when the row's stamp does not tell
 );
 CREATE INDEX IF NOT EXISTS conflict_by_time ON pgduet.conflict (logged_at);
+CREATE INDEX IF NOT EXISTS conflict_by_key ON pgduet.conflict (key_digest);
 CREATE INDEX IF NOT EXISTS conflict_by_table ON pgduet.conflict (table_schema, table_name, id);
 
 CREATE OR REPLACE VIEW pgduet.applied AS

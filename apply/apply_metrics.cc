@@ -1,0 +1,126 @@
+#include "apply/apply_metrics.h"
+
+#include <map>
+#include <mutex>
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+namespace pgduet {
+namespace {
+
+const prometheus::Histogram::BucketBoundaries kLagBuckets = {0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125,
+                                                             0.25,  0.5,   1,     2,     5,     10,    30,    60};
+
+}  // namespace
+
+struct ApplyMetrics::Families {
+  template <typename Builder>
+  static auto& Make(Builder builder, prometheus::Registry& registry, const char* name, const char* help) {
+    return builder.Name(name).Help(help).Register(registry);
+  }
+  explicit Families(prometheus::Registry& r)
+      : transactions(Make(prometheus::BuildCounter(), r, "pgduet_apply_transactions_total",
+                          "Transactions of the origin that are in effect here.")),
+        changes(Make(prometheus::BuildCounter(), r, "pgduet_apply_changes_total", "Row changes applied, by operation.")),
+        conflicts(Make(prometheus::BuildCounter(), r, "pgduet_apply_conflicts_total",
+                       "Conflicts met while applying, as written to pgduet.conflict.")),
+        slow_rows(Make(prometheus::BuildCounter(), r, "pgduet_apply_slow_path_rows_total",
+                       "Keys that were decided one by one.")),
+        retries(Make(prometheus::BuildCounter(), r, "pgduet_apply_retries_total", "Apply transactions tried again.")),
+        lag(Make(prometheus::BuildGauge(), r, "pgduet_lag_seconds",
+                 "Age of what is in effect here, by stage of the way; grows while blocked.")),
+        end_to_end(Make(prometheus::BuildHistogram(), r, "pgduet_end_to_end_seconds",
+                        "Commit at the origin to commit here.")),
+        heartbeat_age(Make(prometheus::BuildGauge(), r, "pgduet_heartbeat_age_seconds",
+                           "Time since the origin's last sign of life.")),
+        queue_bytes(Make(prometheus::BuildGauge(), r, "pgduet_apply_queue_bytes", "Records read and not yet applied.")),
+        tombstones(Make(prometheus::BuildGauge(), r, "pgduet_tombstones", "Deletes that are not stable yet.")),
+        stopped(Make(prometheus::BuildGauge(), r, "pgduet_stream_stopped",
+                     "1 while a stream is stopped by this error and waits for an operator.")),
+        errors(Make(prometheus::BuildCounter(), r, "pgduet_stream_errors_total", "Errors that interrupted a stream.")) {}
+  prometheus::Family<prometheus::Counter>& transactions;
+  prometheus::Family<prometheus::Counter>& changes;
+  prometheus::Family<prometheus::Counter>& conflicts;
+  prometheus::Family<prometheus::Counter>& slow_rows;
+  prometheus::Family<prometheus::Counter>& retries;
+  prometheus::Family<prometheus::Gauge>& lag;
+  prometheus::Family<prometheus::Histogram>& end_to_end;
+  prometheus::Family<prometheus::Gauge>& heartbeat_age;
+  prometheus::Family<prometheus::Gauge>& queue_bytes;
+  prometheus::Family<prometheus::Gauge>& tombstones;
+  prometheus::Family<prometheus::Gauge>& stopped;
+  prometheus::Family<prometheus::Counter>& errors;
+  std::mutex mutex;
+  std::map<std::string, std::string, std::less<>> stopped_by;  // stream -> error whose gauge is 1
+};
+
+ApplyMetrics::ApplyMetrics(prometheus::Registry& registry, const std::vector<std::string>& regions)
+    : families_(std::make_unique<Families>(registry)), regions_(regions) {}
+
+ApplyMetrics::~ApplyMetrics() = default;
+
+void ApplyMetrics::Committed(Rank origin, const ApplyCounts& counts) {
+  const std::string& name = regions_[origin];
+  families_->transactions.Add({{"origin", name}}).Increment(static_cast<double>(counts.transactions));
+  const std::pair<const char*, uint64_t> operations[] = {
+      {"insert", counts.inserts}, {"update", counts.updates}, {"delete", counts.deletes}, {"truncate", counts.truncates}};
+  for (const auto& [operation, count] : operations) {
+    families_->changes.Add({{"origin", name}, {"operation", operation}}).Increment(static_cast<double>(count));
+  }
+  families_->slow_rows.Add({{"origin", name}}).Increment(static_cast<double>(counts.slow_rows));
+  for (const auto& [what, count] : counts.conflicts) {
+    families_->conflicts
+        .Add({{"origin", name}, {"kind", std::string(ConflictKindName(what.first))},
+              {"decision", std::string(DecisionName(what.second))}})
+        .Increment(static_cast<double>(count));
+  }
+}
+
+void ApplyMetrics::TransactionLag(Rank origin, const LagStages& stages) {
+  const std::string& name = regions_[origin];
+  const std::pair<const char*, double> values[] = {{"publish", stages.publish},
+                                                   {"transport", stages.transport},
+                                                   {"hold", stages.hold},
+                                                   {"apply", stages.apply},
+                                                   {"end_to_end", stages.end_to_end}};
+  for (const auto& [stage, seconds] : values) {
+    families_->lag.Add({{"origin", name}, {"stage", stage}}).Set(std::max(0.0, seconds));
+  }
+  families_->end_to_end.Add({{"origin", name}}, kLagBuckets).Observe(std::max(0.0, stages.end_to_end));
+}
+
+void ApplyMetrics::Idle(Rank origin, double age_seconds) {
+  families_->lag.Add({{"origin", regions_[origin]}, {"stage", "end_to_end"}}).Set(std::max(0.0, age_seconds));
+}
+
+void ApplyMetrics::HeartbeatAge(Rank origin, double seconds) {
+  families_->heartbeat_age.Add({{"origin", regions_[origin]}}).Set(std::max(0.0, seconds));
+}
+
+void ApplyMetrics::Retried(Rank origin, std::string_view reason) {
+  families_->retries.Add({{"origin", regions_[origin]}, {"reason", std::string(reason)}}).Increment();
+}
+
+void ApplyMetrics::QueueBytes(Rank origin, size_t bytes) {
+  families_->queue_bytes.Add({{"origin", regions_[origin]}}).Set(static_cast<double>(bytes));
+}
+
+void ApplyMetrics::Tombstones(size_t count) { families_->tombstones.Add({}).Set(static_cast<double>(count)); }
+
+void ApplyMetrics::StreamState(std::string_view stream, std::string_view error) {
+  std::scoped_lock lock(families_->mutex);
+  std::string& before = families_->stopped_by[std::string(stream)];
+  if (!before.empty() && before != error) {
+    families_->stopped.Add({{"stream", std::string(stream)}, {"error", before}}).Set(0);
+  }
+  if (!error.empty()) {
+    families_->stopped.Add({{"stream", std::string(stream)}, {"error", std::string(error)}}).Set(1);
+    families_->errors.Add({{"stream", std::string(stream)}, {"error", std::string(error)}}).Increment();
+  }
+  before = error;
+}
+
+}  // namespace pgduet

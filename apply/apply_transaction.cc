@@ -1,0 +1,203 @@
+#include "apply/apply_transaction.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "apply/conflict_log.h"
+#include "apply/postgres_time.h"
+#include "apply/row_path.h"
+#include "apply/set_path.h"
+#include "apply/table_sql.h"
+#include "apply/truncate_path.h"
+#include "base/named_error.h"
+#include "capture/applied_marker.h"
+
+namespace pgduet {
+namespace {
+
+// How long a transaction waits for the decoder with its row locks held, before it gives them back.
+constexpr absl::Duration kBarrierWithLocks = absl::Milliseconds(200);
+
+constexpr char kProgressSql[] =
+    "INSERT INTO pgduet.progress (origin_rank, incarnation, sequence, commit_lsn, commit_time, log_offset, vector) "
+    "VALUES ($1::smallint, $2, $3::bigint, $4::pg_lsn, $5::timestamptz, $6::bigint, $7) RETURNING xid::text";
+
+}  // namespace
+
+ApplyTransaction::ApplyTransaction(ApplyScope scope, DecoderBarrier& barrier, Grouping grouping, std::stop_token stop)
+    : scope_(scope), barrier_(barrier), grouping_(grouping), stop_(std::move(stop)), gate_(scope.registry) {}
+
+ApplyTransaction::~ApplyTransaction() { Rollback(); }
+
+absl::Status ApplyTransaction::Begin(const RecordHeader& last) {
+  gate_.Begin();
+  open_ = true;
+  counts_ = {};
+  inserted_.clear();
+  const Position position{.incarnation = last.incarnation, .sequence = last.sequence,
+                          .commit_lsn = last.commit_lsn, .commit_time = last.commit_time};
+  // The marker must be the first thing of the transaction in the WAL.
+  PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add("BEGIN", {}).status());
+  PGDUET_RETURN_IF_ERROR(scope_.pipeline
+                             .Add("SELECT pg_replication_origin_xact_setup($1::pg_lsn, $2::timestamptz)",
+                                  {last.commit_lsn.ToString(), TimestampText(last.commit_time)})
+                             .status());
+  return scope_.pipeline
+      .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
+           {std::string(kMarkerPrefix), EncodeMarker({.rank = scope_.origin, .position = position})})
+      .status();
+}
+
+absl::Status ApplyTransaction::Apply(const std::vector<ApplyUnit>& units) {
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<Segment> segments, GroupChanges(units, scope_.catalog, grouping_));
+  for (const Segment& segment : segments) {
+    for (const TableGroups& table : segment.tables) touched_[table.table->oid] = {table.relation, table.table};
+    PGDUET_RETURN_IF_ERROR(ApplySegment(segment, units));
+    if (!segment.truncation) continue;
+    const Truncation& truncation = *segment.truncation;
+    PGDUET_RETURN_IF_ERROR(
+        ApplyTruncate(scope_, truncation.table, truncation.relation, units[truncation.unit], counts_));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ApplyTransaction::ApplySegment(const Segment& segment, const std::vector<ApplyUnit>& units) {
+  std::vector<std::vector<size_t>> left(segment.tables.size());
+  if (grouping_ == Grouping::kByKey) {
+    SetPath set_path(scope_, units, units.front().vector, inserted_, counts_);
+    PGDUET_RETURN_IF_ERROR(set_path.Queue(segment));
+    PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
+    PGDUET_ASSIGN_OR_RETURN(left, set_path.Collect(segment, results));
+  } else {
+    if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
+    for (size_t table = 0; table < left.size(); ++table) {
+      for (size_t group = 0; group < segment.tables[table].groups.size(); ++group) left[table].push_back(group);
+    }
+  }
+  for (size_t table = 0; table < left.size(); ++table) {
+    PGDUET_RETURN_IF_ERROR(ApplyByRow(segment.tables[table], std::move(left[table]), units));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ApplyTransaction::ApplyByRow(const TableGroups& table, std::vector<size_t> groups,
+                                          const std::vector<ApplyUnit>& units) {
+  if (groups.empty()) return absl::OkStatus();
+  RowPath row_path(scope_, units, inserted_, counts_);
+  PGDUET_ASSIGN_OR_RETURN(std::vector<size_t> unexplained, row_path.Apply(table, std::move(groups), false));
+  if (unexplained.empty()) return absl::OkStatus();
+  // Neither row nor tombstone: perhaps a local delete that capture has not reached yet.
+  const absl::Status reached = barrier_.Wait(kBarrierWithLocks, stop_);
+  if (absl::IsDeadlineExceeded(reached)) {
+    return NamedError(absl::StatusCode::kAborted, "decoder_behind", "capture has not reached this moment yet");
+  }
+  PGDUET_RETURN_IF_ERROR(reached);
+  return row_path.Apply(table, std::move(unexplained), true).status();
+}
+
+absl::Status ApplyTransaction::Commit(const RecordHeader& last, int64_t log_offset, const AppliedVector& vector) {
+  // A chunk without row changes leaves BEGIN and marker queued.
+  if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
+  absl::flat_hash_set<TableKey> mine;
+  const auto wrote = [&](const LocalDelete& one) {
+    if (one.key_text.empty()) return touched_.contains(one.key.table);
+    if (mine.empty()) {
+      for (const InsertedKey& key : inserted_) mine.insert(key.key);
+    }
+    return mine.contains(one.key);
+  };
+  for (auto late = gate_.EnterCommit(wrote); !late.empty(); late = gate_.EnterCommit(wrote)) {
+    PGDUET_RETURN_IF_ERROR(DecideLateDeletes(late, last));
+  }
+  PGDUET_RETURN_IF_ERROR(
+      scope_.pipeline
+          .Add(kProgressSql, {std::to_string(scope_.origin), IncarnationToString(last.incarnation),
+                              std::to_string(last.sequence), last.commit_lsn.ToString(),
+                              TimestampText(last.commit_time), std::to_string(log_offset), EncodeVector(vector)})
+          .status());
+  PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add("COMMIT", {}).status());
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
+  open_ = false;
+  const Position position{.incarnation = last.incarnation, .sequence = last.sequence,
+                          .commit_lsn = last.commit_lsn, .commit_time = last.commit_time};
+  scope_.history.Applied(scope_.origin, static_cast<FullXid>(results.front().Int(0, 0)), position);
+  gate_.Leave();
+  return absl::OkStatus();
+}
+
+CommitTime ApplyTransaction::TimeOfInserted(TableKey key) const {
+  CommitTime newest = kOldestTime;
+  for (const InsertedKey& one : inserted_) {
+    if (one.key == key) newest = std::max(newest, one.commit_time);
+  }
+  return newest;
+}
+
+absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<LocalDelete>& deletes, const RecordHeader& last) {
+  for (const LocalDelete& one : deletes) {
+    if (!one.key_text.empty()) {
+      PGDUET_RETURN_IF_ERROR(DecideLateDelete(one, last));
+      continue;
+    }
+    // A local truncate: every row that this transaction brought to life.
+    const TargetTable& table = *touched_.at(one.key.table).second;
+    std::string keys;
+    for (const int key : table.keys) {
+      keys += fmt::format("{}t.{}::text", keys.empty() ? "" : ", ", table.columns[key].quoted);
+    }
+    PGDUET_RETURN_IF_ERROR(
+        scope_.pipeline.Add(fmt::format("SELECT {} FROM {} t WHERE t.xmin = pg_current_xact_id()::xid", keys, table.quoted), {})
+            .status());
+    PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> rows, scope_.pipeline.Run());
+    for (int row = 0; row < rows.front().rows(); ++row) {
+      std::vector<Value> key;
+      for (int part = 0; part < rows.front().columns(); ++part) key.push_back({ValueKind::kText, rows.front().Text(row, part)});
+      LocalDelete of_row = one;
+      of_row.key_text = KeyText(table, key);
+      of_row.key.key_hash = KeyHash(of_row.key_text);
+      if (TimeOfInserted(of_row.key) == kOldestTime) continue;  // updated, not inserted: the truncate did not meet it
+      PGDUET_RETURN_IF_ERROR(DecideLateDelete(of_row, last));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ApplyTransaction::DecideLateDelete(const LocalDelete& one, const RecordHeader& last) {
+  const auto& [relation, table] = touched_.at(one.key.table);
+  const TableGroups groups{.relation = relation, .table = table, .groups = {}, .by_key = {}};
+  KeyGroup group{.key_text = one.key_text, .key_hash = one.key.key_hash, .steps = {}};
+  ApplyUnit unit{.header = last, .vector = {}, .batch = {}};
+  unit.header.commit_time = TimeOfInserted(one.key);
+  std::vector<PgParameter> key;
+  for (std::string& part : KeyValues(one.key_text)) key.emplace_back(std::move(part));
+  const std::vector<Oid> types = ScalarTypes(*table, table->keys);
+  const bool local_wins = unit.version() < one.version;
+  std::vector<Value> key_row(relation->columns.size());
+  const std::vector<std::string> key_values = KeyValues(one.key_text);
+  for (size_t part = 0; part < key_values.size(); ++part) {
+    key_row[table->source_index[table->keys[part]]] = {ValueKind::kText, key_values[part]};
+  }
+  // The log shows the remote row as its key: the whole row stays in the table, or in the origin's own log.
+  group.steps.push_back({.unit = 0, .kind = ChangeKind::kDelete, .row = {}, .old_row = key_row, .old_row_kind = OldRow::kKey});
+  const Decision decision = local_wins ? Decision::kKeepLocal : Decision::kApplyRemote;
+  ++counts_.conflicts[{ConflictKind::kUpdateDeleted, decision}];
+  PGDUET_RETURN_IF_ERROR(QueueConflict(
+      scope_.pipeline, scope_.identity,
+      {.table = &groups, .group = &group, .step = &group.steps.front(), .unit = &unit, .kind = ConflictKind::kUpdateDeleted,
+       .decision = decision, .local_row = std::nullopt, .local_deleted = true, .local_version = one.version}));
+  if (local_wins) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(DeleteRowSql(*table), key, types).status());
+  return scope_.pipeline.Run().status();
+}
+
+void ApplyTransaction::Rollback() {
+  if (open_) {
+    open_ = false;
+    // The pipeline may hold statements that were never sent; they end with the transaction.
+    if (scope_.pipeline.executed() > 0) (void)scope_.pipeline.Run();
+    if (scope_.pipeline.Add("ROLLBACK", {}).ok()) (void)scope_.pipeline.Run();
+  }
+  gate_.Leave();
+}
+
+}  // namespace pgduet

@@ -1,0 +1,60 @@
+// One apply transaction: the changes of one or several source transactions of an origin, all or nothing, with the marker that
+// keeps capture from publishing them, and the record of progress.
+//
+//   Begin(last) ; Apply(units) ... ; Commit(last, ...)     or Rollback() at any point
+//
+// Apply may be called several times (chunks of a large transaction). After an error the caller rolls back.
+// One thread.
+#pragma once
+
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/statusor.h>
+
+#include "apply/apply_scope.h"
+#include "apply/change_groups.h"
+#include "apply/decoder_barrier.h"
+#include "apply/target_session.h"
+
+namespace pgduet {
+
+class ApplyTransaction {
+ public:
+  ApplyTransaction(ApplyScope scope, DecoderBarrier& barrier, Grouping grouping, std::stop_token stop);
+  ~ApplyTransaction();
+  ApplyTransaction(const ApplyTransaction&) = delete;
+  ApplyTransaction& operator=(const ApplyTransaction&) = delete;
+
+  // `last`: the last (or only) source transaction; its commit time stamps the rows.
+  absl::Status Begin(const RecordHeader& last);
+  // Aborted/decoder_behind: roll back, await the barrier without locks, and apply again.
+  absl::Status Apply(const std::vector<ApplyUnit>& units);
+  absl::Status Commit(const RecordHeader& last, int64_t log_offset, const AppliedVector& vector);
+  void Rollback();
+
+  const ApplyCounts& counts() const { return counts_; }
+
+ private:
+  absl::Status ApplySegment(const Segment& segment, const std::vector<ApplyUnit>& units);
+  absl::Status ApplyByRow(const TableGroups& table, std::vector<size_t> groups, const std::vector<ApplyUnit>& units);
+  absl::Status DecideLateDeletes(const std::vector<LocalDelete>& deletes, const RecordHeader& last);
+  absl::Status DecideLateDelete(const LocalDelete& one, const RecordHeader& last);
+  CommitTime TimeOfInserted(TableKey key) const;
+
+  ApplyScope scope_;
+  DecoderBarrier& barrier_;
+  const Grouping grouping_;
+  std::stop_token stop_;
+  TombstoneRegistry::Applier gate_;
+  bool open_ = false;
+  InsertedKeys inserted_;
+  ApplyCounts counts_;
+  // Relations that this transaction touched, by table oid, for late deletes.
+  absl::flat_hash_map<Oid, std::pair<std::shared_ptr<const Relation>, std::shared_ptr<const TargetTable>>> touched_;
+};
+
+}  // namespace pgduet

@@ -1,0 +1,19 @@
+// "Everything committed here before now has been decoded by capture." See docs/decisions/0001.
+#pragma once
+
+#include <stop_token>
+
+#include <absl/status/status.h>
+#include <absl/time/time.h>
+
+namespace pgduet {
+
+class DecoderBarrier {
+ public:
+  virtual ~DecoderBarrier() = default;
+  // OK once all that was committed in this database before the call has passed capture and its deletes are known.
+  // DeadlineExceeded when the time is over; Cancelled when stopped.
+  virtual absl::Status Wait(absl::Duration timeout, std::stop_token stop) = 0;
+};
+
+}  // namespace pgduet
