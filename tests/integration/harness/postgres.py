@@ -1,0 +1,161 @@
+"""A scratch PostgreSQL cluster: one per region.
+
+initdb runs once per session and locale; a cluster is a copy of its result with a system identifier of its own. The server runs under
+the harness directly (no pg_ctl), so its pid is the postmaster's. Trust authentication; superuser `postgres`.
+"""
+
+import glob
+import os
+import secrets
+import shutil
+import signal
+import threading
+
+import psycopg2
+
+from . import ports
+from .processes import ChildProcess, run, user_for_servers
+from .waiting import wait_until
+
+_STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+_SETTINGS = {
+    "wal_level": "logical",
+    "track_commit_timestamp": "on",
+    "max_wal_senders": 20,
+    "max_replication_slots": 30,
+    "max_connections": 120,
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+    "log_line_prefix": "'%m [%p] %q%u@%d %a '",
+    "log_statement": "none",
+    "lc_messages": "C",
+    "fsync": "off",
+}
+
+
+def binaries():
+    found = os.environ.get("PGDUET_POSTGRES_BIN")
+    if found:
+        return found
+    folders = glob.glob("/usr/lib/postgresql/*/bin/postgres")
+    if not folders:
+        raise RuntimeError("no PostgreSQL server is installed; run ./dev setup")
+    return os.path.dirname(max(folders, key=lambda path: int(path.split("/")[4])))
+
+
+class PostgresCluster:
+    """`settings` adds to or overrides _SETTINGS. Not started by the constructor."""
+
+    def __init__(self, workspace, name="pg", settings=None, encoding="UTF8", locale="C.UTF-8"):
+        self.name = name
+        self.folder = workspace.folder(name)
+        self.data = os.path.join(self.folder, "data")
+        self.log_path = os.path.join(self.folder, "postgres.log")
+        self.port = ports.take()
+        self.socket_dir = self.folder
+        self.process = None
+        self._copy_template(workspace, encoding, locale)
+        self.set(**{**_SETTINGS, **(settings or {})})
+
+    def set(self, **settings):
+        """Writes settings; they count at the next start or reload()."""
+        with open(os.path.join(self.data, "postgresql.auto.conf"), "a", encoding="utf-8") as conf:
+            for key, value in settings.items():
+                text = str(value)
+                quoted = text if text.startswith("'") else "'" + text.replace("'", "''") + "'"
+                conf.write(f"{key} = {quoted}\n")
+
+    def start(self, wait=True):
+        assert self.process is None or not self.process.running(), f"{self.name} runs already"
+        options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}",
+                   "-c", f"unix_socket_directories={self.socket_dir}"]
+        self.process = ChildProcess(self.name, [f"{binaries()}/postgres", "-D", self.data, *options],
+                                    self.log_path, user=user_for_servers())
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self):
+        def accepts():
+            assert self.process.running(), f"{self.name} ended; its log is {self.log_path}"
+            try:
+                psycopg2.connect(self.conninfo(dbname="postgres")).close()
+                return True
+            except psycopg2.OperationalError:
+                return False
+        wait_until(accepts, f"{self.name} to accept connections")
+
+    def stop(self, mode="fast"):
+        if self.process is not None and self.process.running():
+            self.process.stop(_STOP_SIGNALS[mode])
+
+    def kill(self):
+        """kill -9 for all its processes."""
+        if self.process is not None:
+            self.process.kill()
+
+    def restart(self, mode="fast"):
+        self.stop(mode)
+        self.start()
+
+    def reload(self):
+        self.process.send(signal.SIGHUP)
+
+    def close(self):
+        if self.process is not None and self.process.running():
+            self.process.kill()
+        ports.release(self.port)
+
+    def conninfo(self, dbname="postgres", user="postgres", host=None, port=None):
+        """Over the Unix socket unless a host is given."""
+        return f"host={host or self.socket_dir} port={port or self.port} dbname={dbname} user={user}"
+
+    def connect(self, dbname="postgres", user="postgres", autocommit=True):
+        connection = psycopg2.connect(self.conninfo(dbname, user), application_name="test")
+        connection.autocommit = autocommit
+        return connection
+
+    def sql(self, statement, parameters=None, dbname="postgres", user="postgres"):
+        """Runs SQL in autocommit mode; returns the rows, if any."""
+        connection = self.connect(dbname, user)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                return cursor.fetchall() if cursor.description else None
+        finally:
+            connection.close()
+
+    def create_database(self, name, encoding="UTF8", locale="C.UTF-8"):
+        self.sql(f"""CREATE DATABASE "{name}" TEMPLATE template0 ENCODING '{encoding}' LOCALE '{locale}'""")
+
+    def program(self, name, *arguments, dbname="postgres"):
+        """Runs a client program (psql, pg_dump, pgbench, ...) against this cluster; returns its output."""
+        argv = [f"{binaries()}/{name}", "-h", self.socket_dir, "-p", self.port, "-U", "postgres", *arguments]
+        return run(argv + ([dbname] if dbname else []))
+
+    def _copy_template(self, workspace, encoding, locale):
+        template = _template(workspace, encoding, locale)
+        run(["cp", "-a", "--reflink=auto", template, self.data], user=user_for_servers())
+        # A copy is another database system: give it another identifier, and WAL that carries it.
+        with open(os.path.join(self.data, "global", "pg_control"), "r+b") as control:
+            control.write(secrets.token_bytes(7) + b"\x01")
+        run([f"{binaries()}/pg_resetwal", "-f", self.data], user=user_for_servers())
+
+
+_template_lock = threading.Lock()
+
+
+def _template(workspace, encoding, locale):
+    path = os.path.join(workspace.path, f"template-{encoding}-{locale}", "data")
+    with _template_lock:
+        if not os.path.isdir(path):
+            _initdb(workspace, os.path.dirname(path), path, encoding, locale)
+    return path
+
+
+def _initdb(workspace, folder, path, encoding, locale):
+    made = workspace.folder("initdb")
+    run([f"{binaries()}/initdb", "--no-sync", "-D", os.path.join(made, "data"), "-U", "postgres", "-A", "trust",
+         f"--locale={locale}", f"--encoding={encoding}"], user=user_for_servers())
+    shutil.move(made, folder)
+    assert os.path.isdir(path)
