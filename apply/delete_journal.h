@@ -1,0 +1,65 @@
+// Local deletes: their tombstones, and the replay that removes what a remote change revived in between.
+//
+// Each local transaction passes here before it is published. For its deletes, key changes and truncates the journal writes
+// tombstones and looks at what stands under those keys now: a row of another region was written without knowledge of the
+// delete (it was not published yet), so it is a conflict: logged, and removed when its version is lower. All in one
+// transaction with the position up to which this is done; it carries our "local" origin and an internal marker, so it is not
+// published. Idempotent: the same WAL may come again after a restart.
+//
+// Threads: the capture thread; DurableThrough too. The connection is the journal's own and is reopened when lost.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apply/apply_metrics.h"
+#include "apply/region_identity.h"
+#include "apply/target_session.h"
+#include "apply/target_table.h"
+#include "apply/tombstone_registry.h"
+#include "capture/local_observer.h"
+
+namespace pgduet {
+
+class DeleteJournal {
+ public:
+  DeleteJournal(std::string conninfo, const RegionIdentity& identity, TombstoneRegistry& registry);
+
+  absl::Status Record(const LocalTransaction& transaction, const ChangeBatch& batch);
+  // The LSN up to which what was recorded survives a crash of the database; at most `wanted`.
+  Lsn DurableThrough(Lsn wanted);
+
+ private:
+  struct TableDeletes {
+    std::shared_ptr<const Relation> relation;
+    std::shared_ptr<const TargetTable> table;
+    std::vector<LocalDelete> deletes;
+    bool truncated = false;
+  };
+  absl::Status OpenSession();
+  absl::StatusOr<std::vector<TableDeletes>> Collect(const LocalTransaction& transaction, const ChangeBatch& batch);
+  absl::Status CollectRow(const LocalTransaction& transaction, const ChangeBatch& batch, const Change& change,
+                          std::vector<TableDeletes>& tables);
+  absl::Status Write(const LocalTransaction& transaction, const std::vector<TableDeletes>& tables);
+  absl::Status Replay(const LocalTransaction& transaction, const std::vector<TableDeletes>& tables);
+  // Locks the rows of other regions that stand under the deleted keys and counts them / decides and logs them.
+  enum class ReplayStep { kLock, kDecide };
+  absl::Status QueueReplay(const LocalTransaction& transaction, const TableDeletes& table, ReplayStep step);
+
+  const std::string conninfo_;
+  const RegionIdentity identity_;
+  TombstoneRegistry& registry_;
+  std::unique_ptr<TargetSession> session_;
+  std::unique_ptr<PgConnection> catalog_connection_;
+  std::unique_ptr<TargetCatalog> catalog_;
+  Lsn done_through_;  // of an earlier run; deletes before it are done
+  struct Unflushed {
+    Lsn source;
+    Lsn written;
+  };
+  std::deque<Unflushed> unflushed_;
+};
+
+}  // namespace pgduet

@@ -1,0 +1,70 @@
+#include "apply/local_watch.h"
+
+#include <random>
+
+#include <fmt/format.h>
+
+#include "base/named_error.h"
+#include "capture/applied_marker.h"
+
+namespace pgduet {
+
+LocalWatch::LocalWatch(std::string conninfo, CoverageHistory& history, DeleteJournal& journal)
+    : conninfo_(std::move(conninfo)), history_(history), journal_(journal),
+      run_(fmt::format("{:08x}", std::random_device{}())) {}
+
+void LocalWatch::LocalTransactionDecoded(const LocalTransaction& transaction) {
+  history_.LocalCommitted(transaction.xid, transaction.commit_time, transaction.commit_lsn);
+}
+
+absl::Status LocalWatch::LocalChanges(const LocalTransaction& transaction, const ChangeBatch& batch) {
+  return journal_.Record(transaction, batch);
+}
+
+void LocalWatch::BarrierDecoded(std::string_view token) {
+  std::scoped_lock lock(mutex_);
+  awaited_.erase(std::string(token));
+  decoded_.notify_all();
+}
+
+void LocalWatch::DecodedThrough(Lsn) {}
+
+Lsn LocalWatch::DurableThrough(Lsn wanted) { return journal_.DurableThrough(wanted); }
+
+absl::StatusOr<std::string> LocalWatch::EmitToken() {
+  std::string token;
+  {
+    std::scoped_lock lock(mutex_);
+    token = fmt::format("{}-{}", run_, next_token_++);
+    awaited_.insert(token);
+  }
+  std::scoped_lock lock(connection_mutex_);
+  if (connection_ == nullptr) {
+    PGDUET_ASSIGN_OR_RETURN(connection_, PgConnection::Open({.conninfo = conninfo_,
+                                                             .application_name = "pgduet barrier",
+                                                             .settings = {}}));
+    // Its commit must be flushed at once, with everything before it: only flushed WAL is decoded.
+    PGDUET_RETURN_IF_ERROR(connection_->Query("SET synchronous_commit = local").status());
+  }
+  const absl::Status sent =
+      connection_->Query("SELECT pg_catalog.pg_logical_emit_message(true, $1, $2::text)", {std::string(kBarrierPrefix), token})
+          .status();
+  if (!sent.ok()) {
+    connection_.reset();
+    return sent;
+  }
+  return token;
+}
+
+absl::Status LocalWatch::Wait(absl::Duration timeout, std::stop_token stop) {
+  PGDUET_ASSIGN_OR_RETURN(const std::string token, EmitToken());
+  std::unique_lock lock(mutex_);
+  const bool reached = decoded_.wait_for(lock, stop, absl::ToChronoNanoseconds(timeout),
+                                         [&] { return !awaited_.contains(token); });
+  if (reached) return absl::OkStatus();
+  awaited_.erase(token);
+  if (stop.stop_requested()) return absl::CancelledError("stopped while waiting for the decoder");
+  return NamedError(absl::StatusCode::kDeadlineExceeded, "decoder_behind", "capture has not reached the barrier in time");
+}
+
+}  // namespace pgduet

@@ -1,0 +1,47 @@
+// The apply side's eyes on its own database: what capture decodes here becomes coverage history, tombstones, and barriers.
+//
+// Threads: LocalObserver's methods on the capture thread; Wait() on any apply thread.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <absl/container/flat_hash_set.h>
+
+#include "apply/coverage_history.h"
+#include "apply/decoder_barrier.h"
+#include "apply/delete_journal.h"
+#include "capture/local_observer.h"
+
+namespace pgduet {
+
+class LocalWatch : public LocalObserver, public DecoderBarrier {
+ public:
+  LocalWatch(std::string conninfo, CoverageHistory& history, DeleteJournal& journal);
+
+  void LocalTransactionDecoded(const LocalTransaction& transaction) override;
+  absl::Status LocalChanges(const LocalTransaction& transaction, const ChangeBatch& batch) override;
+  void BarrierDecoded(std::string_view token) override;
+  void DecodedThrough(Lsn lsn) override;
+  Lsn DurableThrough(Lsn wanted) override;
+
+  absl::Status Wait(absl::Duration timeout, std::stop_token stop) override;
+
+ private:
+  absl::StatusOr<std::string> EmitToken();
+
+  const std::string conninfo_;
+  CoverageHistory& history_;
+  DeleteJournal& journal_;
+  std::mutex connection_mutex_;
+  std::unique_ptr<PgConnection> connection_;
+  std::mutex mutex_;
+  std::condition_variable_any decoded_;
+  absl::flat_hash_set<std::string> awaited_;
+  uint64_t next_token_ = 0;
+  const std::string run_;  // tokens of an earlier run must not count
+};
+
+}  // namespace pgduet
