@@ -1,0 +1,352 @@
+#include "apply/origin_session.h"
+
+#include <algorithm>
+
+#include <absl/time/clock.h>
+#include <fmt/format.h>
+
+#include "apply/postgres_time.h"
+#include "base/backoff.h"
+#include "base/log.h"
+#include "base/named_error.h"
+#include "capture/applied_marker.h"
+
+namespace pgduet {
+namespace {
+
+constexpr int kAttemptsMax = 10;
+constexpr absl::Duration kIdleRound = absl::Milliseconds(100);
+
+// What the server said about a statement, as an error that an operator can act on.
+absl::Status Explained(const absl::Status& status) {
+  struct Known {
+    const char* prefix;
+    const char* name;
+    const char* remedy;
+  };
+  static constexpr Known kKnown[] = {
+      {"23505", "unique_violation",
+       "A unique key of the table is taken by another row here. Change or remove one of the two rows; the stream goes on by itself."},
+      {"23P01", "unique_violation", "An exclusion constraint refuses the row. Change one of the rows; the stream goes on by itself."},
+      {"23502", "not_null_violation", "Give the column the same nullability in all regions."},
+      {"23514", "check_violation", "Give the table the same CHECK constraints in all regions."},
+      {"23", "constraint_violation", "Compare the table's constraints between the regions."},
+      {"22", "value_refused", "Compare the column's type between the regions, and the encodings of the databases."},
+      {"42P01", "table_missing", "Create the table as it is at the origin."},
+      {"42703", "column_missing", "Add the column as it is at the origin."},
+      {"42704", "type_missing", "Create the type as it is at the origin."},
+      {"42501", "permission_denied", "Run 'pgduet init' again, or grant the agent's role what is missing."},
+      {"42804", "type_differs", "Give the column the same type in all regions."},
+      {"0A000", "schema_changed", "The table changed while statements were prepared; the next attempt prepares new ones."},
+  };
+  if (!absl::IsFailedPrecondition(status) || ErrorName(status) != "database_error") return status;
+  const std::string state = SqlState(status);
+  for (const Known& known : kKnown) {
+    if (state.starts_with(known.prefix)) return Renamed(status, absl::StatusCode::kFailedPrecondition, known.name, known.remedy);
+  }
+  return status;
+}
+
+bool IsConstraint(const absl::Status& status) { return SqlState(status).starts_with("23"); }
+
+}  // namespace
+
+ApplyScope OriginSession::Scope() {
+  return {.identity = shared_.identity, .origin = shared_.options.origin, .origin_oids = session_->origin_oids(),
+          .pipeline = session_->pipeline(), .catalog = *catalog_, .history = shared_.history, .registry = shared_.registry};
+}
+
+absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader) {
+  const std::string& origin = shared_.identity.NameOf(shared_.options.origin);
+  PGDUET_ASSIGN_OR_RETURN(session_, TargetSession::Open(shared_.options.conninfo, shared_.identity, "apply " + origin,
+                                                        OriginName(shared_.identity.group, shared_.identity.set, origin)));
+  PGDUET_ASSIGN_OR_RETURN(catalog_connection_,
+                          PgConnection::Open({.conninfo = shared_.options.conninfo,
+                                              .application_name = "pgduet catalog " + origin, .settings = {}}));
+  catalog_ = std::make_unique<TargetCatalog>(*catalog_connection_);
+  int64_t next_offset = -1;
+  PGDUET_RETURN_IF_ERROR(LoadProgress(next_offset));
+  PGDUET_ASSIGN_OR_RETURN(std::unique_ptr<LogReader> reader, make_reader());
+  PGDUET_RETURN_IF_ERROR(reader->Seek(next_offset));
+  RecordStream stream({.group = shared_.identity.group, .origin = origin, .set = shared_.identity.set,
+                       .rank = shared_.options.origin, .policy_hash = shared_.options.policy_hash,
+                       .policy_text = shared_.options.policy_text},
+                      applied_);
+  pump_ = std::make_unique<LogPump>(std::move(reader), std::move(stream), shared_.options.queue_bytes_max, origin);
+  return absl::OkStatus();
+}
+
+absl::Status OriginSession::LoadProgress(int64_t& next_offset) {
+  const Rank origin = shared_.options.origin;
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult rows,
+      session_->Query(fmt::format("SELECT incarnation, sequence, commit_lsn, {}, log_offset, xid::text, vector "
+                                  "FROM pgduet.progress WHERE origin_rank = $1::smallint ORDER BY sequence DESC LIMIT 10000",
+                                  MicrosecondsOf("commit_time")),
+                      {std::to_string(origin)}));
+  std::deque<CoverageHistory::AppliedEntry> entries;
+  for (int row = 0; row < rows.rows(); ++row) {
+    const Position position{.incarnation = std::strtoull(std::string(rows.Text(row, 0)).c_str(), nullptr, 16),
+                            .sequence = static_cast<uint64_t>(rows.Int(row, 1)),
+                            .commit_lsn = Lsn::Parse(rows.Text(row, 2)).value_or(Lsn()),
+                            .commit_time = rows.Int(row, 3)};
+    entries.push_front({static_cast<FullXid>(rows.Int(row, 5)), position});
+    if (row > 0) continue;
+    applied_ = position;
+    next_offset = rows.Int(row, 4) + 1;
+    in_effect_up_to_ = position.commit_time;
+    shared_.applied.PeerVectorSeen(origin, DecodeVector(std::string(rows.Text(row, 6))));
+  }
+  shared_.history.AppliedReloaded(origin, std::move(entries));
+  shared_.applied.Reload(origin, applied_);
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult heartbeat,
+      session_->Query(fmt::format("SELECT log_offset, vector, {} FROM pgduet.heartbeat WHERE origin_rank = $1::smallint",
+                                  MicrosecondsOf("sent_at")),
+                      {std::to_string(origin)}));
+  if (heartbeat.rows() > 0 && heartbeat.Int(0, 0) >= next_offset) {
+    next_offset = heartbeat.Int(0, 0) + 1;
+    in_effect_up_to_ = std::max(in_effect_up_to_, heartbeat.Int(0, 2));
+    shared_.applied.PeerVectorSeen(origin, DecodeVector(std::string(heartbeat.Text(0, 1))));
+  }
+  shared_.set_progress(applied_, next_offset - 1, in_effect_up_to_);
+  return absl::OkStatus();
+}
+
+absl::Status OriginSession::Work(Grouping grouping, const std::function<void()>& round_done) {
+  while (!stop_.stop_requested()) {
+    round_done();
+    std::vector<Pending> batch;
+    PGDUET_RETURN_IF_ERROR(CollectBatch(batch));
+    shared_.metrics.QueueBytes(shared_.options.origin, pump_->queued_bytes());
+    if (!batch.empty()) {
+      PGDUET_RETURN_IF_ERROR(HoldBack(batch.front(), batch.back()));
+      shared_.set_state("running");
+      const bool large = !batch.back().complete;
+      PGDUET_RETURN_IF_ERROR(Explained(large ? ApplyLarge(std::move(batch.back()), grouping)
+                                             : ApplyBatch(std::move(batch), grouping)));
+      grouping = Grouping::kByKey;
+    } else {
+      shared_.set_state("running");
+    }
+    PGDUET_RETURN_IF_ERROR(ReportDurable());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<LogPump::Item>> OriginSession::NextItem(absl::Duration timeout) {
+  std::optional<LogPump::Item> item = std::exchange(pushed_back_, std::nullopt);
+  if (!item) item = timeout > absl::ZeroDuration() ? pump_->Pop(timeout) : pump_->TryPop();
+  if (item && !item->status.ok()) return item->status;
+  return item;
+}
+
+// A batch never waits to fill: it takes what has arrived.
+absl::Status OriginSession::CollectBatch(std::vector<Pending>& batch) {
+  const bool alone = !shared_.identity.OnlyTwo();
+  size_t bytes = 0;
+  while (batch.size() < (alone ? 1 : shared_.options.batch_transactions_max) && bytes < shared_.options.batch_bytes_max) {
+    absl::StatusOr<std::optional<LogPump::Item>> item = NextItem(batch.empty() ? kIdleRound : absl::ZeroDuration());
+    if (!item.ok()) {
+      if (batch.empty()) return item.status();
+      // What arrived before the error is applied first; the error comes again.
+      pushed_back_ = LogPump::Item{.status = item.status()};
+      return absl::OkStatus();
+    }
+    if (!item->has_value()) return absl::OkStatus();
+    const bool heartbeat = (*item)->event.kind == StreamEventKind::kHeartbeat;
+    const bool large = !heartbeat && !(*item)->event.record.header.last;
+    if ((heartbeat || large) && !batch.empty()) {
+      pushed_back_ = *std::move(item);
+      return absl::OkStatus();
+    }
+    if (heartbeat) {
+      PGDUET_RETURN_IF_ERROR(Heartbeat(**item));
+      if (!pushed_back_ && pump_->queued_bytes() == 0) return absl::OkStatus();
+      continue;
+    }
+    bytes += (*item)->bytes;
+    PGDUET_RETURN_IF_ERROR(Take(**std::move(item), batch));
+    if (large) return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status OriginSession::Take(LogPump::Item item, std::vector<Pending>& batch) {
+  Record& record = item.event.record;
+  if (record.header.chunk != 0) {
+    return NamedError(absl::StatusCode::kInternal, "chunk_out_of_step", "a chunk came without the beginning of its transaction");
+  }
+  Pending pending{.chunks = {}, .last = record.header, .offset = item.event.offset, .bytes = item.bytes,
+                  .read_at = item.read_at, .complete = record.header.last};
+  pending.chunks.push_back({.header = record.header, .vector = record.vector, .batch = std::move(record.batch)});
+  batch.push_back(std::move(pending));
+  return absl::OkStatus();
+}
+
+absl::Status OriginSession::Heartbeat(LogPump::Item& item) {
+  const Record& record = item.event.record;
+  const Rank origin = shared_.options.origin;
+  shared_.applied.PeerVectorSeen(origin, record.vector);
+  in_effect_up_to_ = std::max(in_effect_up_to_, record.header.sent_at);
+  shared_.set_progress(applied_, item.event.offset, in_effect_up_to_);
+  shared_.set_heartbeat(absl::Now());
+  // Once a second is enough for restarts; a moved vector matters to `direct`, where the slot waits for it.
+  const absl::Time now = absl::Now();
+  if (now - heartbeat_stored_ < absl::Seconds(1)) return absl::OkStatus();
+  heartbeat_stored_ = now;
+  PGDUET_RETURN_IF_ERROR(
+      session_
+          ->Query("INSERT INTO pgduet.heartbeat AS h (origin_rank, incarnation, through_lsn, vector, log_offset, sent_at, received_at) "
+                  "VALUES ($1::smallint, $2, $3::pg_lsn, $4, $5::bigint, $6::timestamptz, clock_timestamp()) "
+                  "ON CONFLICT (origin_rank) DO UPDATE SET incarnation = excluded.incarnation, through_lsn = excluded.through_lsn, "
+                  "vector = excluded.vector, log_offset = excluded.log_offset, sent_at = excluded.sent_at, "
+                  "received_at = excluded.received_at",
+                  {std::to_string(origin), IncarnationToString(record.header.incarnation),
+                   record.header.through_lsn.ToString(), EncodeVector(record.vector), std::to_string(item.event.offset),
+                   TimestampText(record.header.sent_at)})
+          .status());
+  unflushed_.push_back({.offset = item.event.offset, .through = record.header.through_lsn, .written = {}});
+  return absl::OkStatus();
+}
+
+absl::Status OriginSession::HoldBack(const Pending& first, const Pending& last) {
+  const AppliedVector& needed = last.chunks.front().vector;
+  const Rank origin = shared_.options.origin;
+  while (!shared_.applied.WaitForCauses(needed, origin, shared_.identity.rank, absl::Seconds(1), stop_)) {
+    if (stop_.stop_requested()) return absl::CancelledError("stopped while holding a transaction back");
+    shared_.set_state("holding");
+  }
+  CommitTime newest = std::max(first.last.commit_time, last.last.commit_time);
+  return WaitForClock(newest);
+}
+
+absl::Status OriginSession::WaitForClock(CommitTime commit_time) {
+  while (session_->clock_at_least() <= commit_time) {
+    PGDUET_ASSIGN_OR_RETURN(const CommitTime now, session_->Clock());
+    if (now > commit_time) break;
+    const absl::Duration ahead = absl::Microseconds(commit_time - now + 1);
+    if (ahead > shared_.options.max_clock_skew) {
+      return NamedError(absl::StatusCode::kFailedPrecondition, "clock_ahead",
+                        fmt::format("the origin's clock is ahead of this database's: origin={} ahead={}",
+                                    shared_.identity.NameOf(shared_.options.origin), absl::FormatDuration(ahead)),
+                        "Correct the clocks (NTP) of the two database hosts; the stream goes on when this clock has passed that time.");
+    }
+    shared_.set_state("holding");
+    if (!SleepFor(ahead, stop_)) return absl::CancelledError("stopped while waiting for the clock");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status OriginSession::Retrying(const std::function<absl::Status(Grouping)>& attempt, Grouping grouping) {
+  absl::Status status;
+  for (int number = 0; number < kAttemptsMax && !stop_.stop_requested(); ++number) {
+    status = attempt(grouping);
+    if (status.ok()) return status;
+    if (IsConstraint(status) && grouping == Grouping::kByKey) {
+      grouping = Grouping::kOneByOne;
+      shared_.metrics.Retried(shared_.options.origin, "constraint");
+      continue;
+    }
+    if (!absl::IsAborted(status)) return status;
+    shared_.metrics.Retried(shared_.options.origin, ErrorName(status) == "decoder_behind" ? "decoder_behind" : "conflict");
+    if (ErrorName(status) == "decoder_behind") PGDUET_RETURN_IF_ERROR(shared_.barrier.Wait(absl::Seconds(30), stop_));
+  }
+  return status;
+}
+
+absl::Status OriginSession::ApplyBatch(std::vector<Pending> batch, Grouping first_grouping) {
+  std::vector<ApplyUnit> units;
+  for (Pending& pending : batch) units.push_back(std::move(pending.chunks.front()));
+  const Pending& last = batch.back();
+  const absl::Time apply_begin = absl::Now();
+  return Retrying(
+      [&](Grouping grouping) -> absl::Status {
+        ApplyTransaction transaction(Scope(), shared_.barrier, grouping, stop_);
+        PGDUET_RETURN_IF_ERROR(transaction.Begin(last.last));
+        PGDUET_RETURN_IF_ERROR(transaction.Apply(units));
+        PGDUET_RETURN_IF_ERROR(transaction.Commit(last.last, last.offset, units.back().vector));
+        ApplyCounts counts = transaction.counts();
+        counts.transactions = units.size();
+        Committed(last, counts, last.read_at, apply_begin);
+        shared_.applied.PeerVectorSeen(shared_.options.origin, units.back().vector);
+        return absl::OkStatus();
+      },
+      first_grouping);
+}
+
+absl::Status OriginSession::ApplyLarge(Pending first, Grouping grouping) {
+  const absl::Time apply_begin = absl::Now();
+  ApplyTransaction transaction(Scope(), shared_.barrier, grouping, stop_);
+  PGDUET_RETURN_IF_ERROR(transaction.Begin(first.last));
+  const AppliedVector vector = first.chunks.front().vector;
+  std::vector<ApplyUnit> chunk = std::move(first.chunks);
+  while (true) {
+    PGDUET_RETURN_IF_ERROR(transaction.Apply(chunk));
+    if (chunk.front().header.last) break;
+    chunk.clear();
+    PGDUET_ASSIGN_OR_RETURN(std::optional<LogPump::Item> item, NextItem(shared_.options.stalled_run));
+    if (stop_.stop_requested()) return absl::CancelledError("stopped inside a large transaction");
+    if (!item) {
+      // Its row locks must not make local writers wait for another region.
+      return NamedError(absl::StatusCode::kUnavailable, "run_stalled", "a large transaction stopped coming; its locks are given back");
+    }
+    if (item->event.kind == StreamEventKind::kRestart || item->event.record.header.chunk == 0) {
+      pushed_back_ = std::move(item);
+      return absl::OkStatus();  // undone by the transaction's end of life
+    }
+    Record& record = item->event.record;
+    first.offset = item->event.offset;
+    first.last.last = record.header.last;
+    first.last.through_lsn = record.header.through_lsn;
+    chunk.push_back({.header = record.header, .vector = vector, .batch = std::move(record.batch)});
+  }
+  PGDUET_RETURN_IF_ERROR(transaction.Commit(first.last, first.offset, vector));
+  ApplyCounts counts = transaction.counts();
+  counts.transactions = 1;
+  Committed(first, counts, first.read_at, apply_begin);
+  shared_.applied.PeerVectorSeen(shared_.options.origin, vector);
+  return absl::OkStatus();
+}
+
+void OriginSession::Committed(const Pending& last, const ApplyCounts& counts, absl::Time read_at, absl::Time apply_begin) {
+  const RecordHeader& header = last.last;
+  applied_ = {.incarnation = header.incarnation, .sequence = header.sequence, .commit_lsn = header.commit_lsn,
+              .commit_time = header.commit_time};
+  in_effect_up_to_ = std::max(in_effect_up_to_, header.commit_time);
+  shared_.applied.Advance(shared_.options.origin, applied_);
+  shared_.set_progress(applied_, last.offset, in_effect_up_to_);
+  unflushed_.push_back({.offset = last.offset, .through = header.through_lsn, .written = {}});
+  const absl::Time now = absl::Now();
+  const auto seconds = [](absl::Duration duration) { return absl::ToDoubleSeconds(duration); };
+  shared_.metrics.Committed(shared_.options.origin, counts);
+  shared_.metrics.TransactionLag(shared_.options.origin,
+                                 {.publish = seconds(ToAbslTime(header.sent_at) - ToAbslTime(header.commit_time)),
+                                  .transport = seconds(read_at - ToAbslTime(header.sent_at)),
+                                  .hold = seconds(apply_begin - read_at),
+                                  .apply = seconds(now - apply_begin),
+                                  .end_to_end = seconds(now - ToAbslTime(header.commit_time))});
+}
+
+// Commits are asynchronous: the log is told only what a crash of this database cannot take back.
+absl::Status OriginSession::ReportDurable() {
+  const absl::Time now = absl::Now();
+  if (unflushed_.empty() || now - durable_reported_ < absl::Milliseconds(100)) return absl::OkStatus();
+  durable_reported_ = now;
+  PGDUET_ASSIGN_OR_RETURN(const PgResult wal,
+                          session_->Query("SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()"));
+  PGDUET_ASSIGN_OR_RETURN(const Lsn inserted, Lsn::Parse(wal.Text(0, 0)));
+  PGDUET_ASSIGN_OR_RETURN(const Lsn flushed, Lsn::Parse(wal.Text(0, 1)));
+  for (Unflushed& one : unflushed_) {
+    if (!one.written.valid()) one.written = inserted;
+  }
+  std::optional<Unflushed> durable;
+  while (!unflushed_.empty() && unflushed_.front().written <= flushed) {
+    durable = unflushed_.front();
+    unflushed_.pop_front();
+  }
+  if (durable) pump_->Applied(durable->offset, durable->through);
+  return absl::OkStatus();
+}
+
+}  // namespace pgduet

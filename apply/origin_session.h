@@ -1,0 +1,84 @@
+// One connected stretch of applying one origin: from the database's record of progress until something fails.
+//
+// Collects what has arrived into a batch (groups of two) or takes one transaction, holds it until its causes are here and the clock has
+// passed it, and applies it. A transaction larger than one chunk is applied as its chunks come. One thread.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <vector>
+
+#include "apply/log_pump.h"
+#include "apply/origin_applier.h"
+
+namespace pgduet {
+
+class OriginSession {
+ public:
+  struct Shared {
+    const OriginApplier::Options& options;
+    const RegionIdentity& identity;
+    AppliedState& applied;
+    CoverageHistory& history;
+    TombstoneRegistry& registry;
+    DecoderBarrier& barrier;
+    ApplyMetrics& metrics;
+    // Told to the owner's state.
+    std::function<void(const std::string&)> set_state;
+    std::function<void(const Position&, int64_t, CommitTime)> set_progress;  // in effect up to this time of the origin
+    std::function<void(absl::Time)> set_heartbeat;
+  };
+  OriginSession(Shared shared, std::stop_token stop) : shared_(std::move(shared)), stop_(std::move(stop)) {}
+
+  // Connects, loads the progress, and starts reading there.
+  absl::Status Open(const OriginApplier::ReaderFactory& make_reader);
+  // Works until stopped (OK) or until something fails. `grouping` holds for the first transaction only.
+  absl::Status Work(Grouping grouping, const std::function<void()>& round_done);
+  // Ends a statement that is running; from any thread.
+  void Cancel() { session_->Cancel(); }
+
+ private:
+  struct Pending {  // a complete transaction, or the first chunk of a large one
+    std::vector<ApplyUnit> chunks;
+    RecordHeader last;
+    int64_t offset = 0;
+    size_t bytes = 0;
+    absl::Time read_at;
+    bool complete = false;
+  };
+  absl::Status LoadProgress(int64_t& next_offset);
+  absl::StatusOr<std::optional<LogPump::Item>> NextItem(absl::Duration timeout);
+  absl::Status CollectBatch(std::vector<Pending>& batch);
+  absl::Status Take(LogPump::Item item, std::vector<Pending>& batch);
+  absl::Status Heartbeat(LogPump::Item& item);
+  absl::Status HoldBack(const Pending& first, const Pending& last);
+  absl::Status WaitForClock(CommitTime commit_time);  // the database's clock, see docs/architecture.md
+  absl::Status ApplyBatch(std::vector<Pending> batch, Grouping grouping);
+  absl::Status ApplyLarge(Pending first, Grouping grouping);
+  absl::Status Retrying(const std::function<absl::Status(Grouping)>& attempt, Grouping grouping);
+  void Committed(const Pending& last, const ApplyCounts& counts, absl::Time read_at, absl::Time apply_begin);
+  absl::Status ReportDurable();
+  ApplyScope Scope();
+
+  Shared shared_;
+  std::stop_token stop_;
+  std::unique_ptr<PgConnection> catalog_connection_;
+  std::unique_ptr<TargetCatalog> catalog_;
+  std::unique_ptr<TargetSession> session_;
+  std::unique_ptr<LogPump> pump_;
+  std::optional<LogPump::Item> pushed_back_;
+  Position applied_;
+  struct Unflushed {
+    int64_t offset;
+    Lsn through;
+    Lsn written;
+  };
+  std::deque<Unflushed> unflushed_;
+  absl::Time durable_reported_ = absl::InfinitePast();
+  absl::Time heartbeat_stored_ = absl::InfinitePast();
+  CommitTime in_effect_up_to_ = 0;
+};
+
+}  // namespace pgduet
