@@ -1,0 +1,45 @@
+#include "capture/applied_marker.h"
+
+#include <cstdio>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "base/named_error.h"
+
+namespace pgduet {
+
+std::string EncodeMarker(const AppliedMarker& marker) {
+  return fmt::format("1 {} {:016x} {} {} {}", marker.rank, marker.position.incarnation, marker.position.sequence,
+                     marker.position.commit_lsn.ToString(), marker.position.commit_time);
+}
+
+absl::StatusOr<AppliedMarker> DecodeMarker(std::string_view text) {
+  std::istringstream words{std::string(text)};
+  int version = 0;
+  unsigned rank = 0;
+  std::string incarnation, lsn;
+  AppliedMarker marker;
+  words >> version >> rank >> incarnation >> marker.position.sequence >> lsn >> marker.position.commit_time;
+  char* end = nullptr;
+  marker.position.incarnation = std::strtoull(incarnation.c_str(), &end, 16);
+  const absl::StatusOr<Lsn> commit_lsn = Lsn::Parse(lsn);
+  const bool rank_known = rank == kInternalRank || rank < static_cast<unsigned>(kRegionsMax);
+  if (words.fail() || version != 1 || !rank_known || incarnation.size() != 16 || *end != '\0' || !commit_lsn.ok()) {
+    return NamedError(absl::StatusCode::kDataLoss, "malformed_marker", "the marker of an apply transaction is malformed",
+                      "Only pgduet may write transactions under its replication origins.");
+  }
+  marker.rank = static_cast<Rank>(rank);
+  marker.position.commit_lsn = *commit_lsn;
+  return marker;
+}
+
+std::string OriginName(std::string_view group, std::string_view set, std::string_view region) {
+  return fmt::format("pgduet:{}:{}:{}", group, set, region);
+}
+
+bool IsOurOrigin(std::string_view origin_name, std::string_view group) {
+  return origin_name.starts_with(fmt::format("pgduet:{}:", group));
+}
+
+}  // namespace pgduet
