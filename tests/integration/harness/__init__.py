@@ -1,6 +1,6 @@
 """Real servers for black-box tests of pgduet: PostgreSQL, Kafka, Prometheus, agents, and links that can be cut.
 
-What a test usually needs is one fixture of conftest.py:
+What a test usually needs is one fixture of fixtures.py:
 
     def test_a_row_travels(make_group):
         group = make_group(["a", "b"], schema="CREATE TABLE t (id int PRIMARY KEY, v text)", tables=["public.t"])
@@ -30,7 +30,7 @@ the group is closed; a test that provokes one says `group.expect_errors("slot_mi
 `group.expect_errors()` for any. Everything listens on 127.0.0.1 or on Unix sockets. Ports come from ports.py, which
 keeps test runs in parallel apart. All processes die with the test process (PR_SET_PDEATHSIG), so nothing is left behind.
 
-Files: processes.py (start, stop, kill, log), ports.py, waiting.py, postgres.py, kafka.py, link.py (fault proxy),
+Files: processes.py (start, stop, kill, log), ports.py, waiting.py, fixtures.py, postgres.py, kafka.py, link.py (fault proxy),
 agent.py, group.py (the fixture's object), configuration.py (the YAML), prometheus.py, workspace.py (temporary folders).
 Environment: PGDUET_BINARY (default build/dev/pgduet), PGDUET_KEEP=1 keeps the temporary folders,
 PGDUET_POSTGRES_BIN (default: the newest /usr/lib/postgresql/*/bin), PGDUET_SEED (random workloads).

@@ -77,7 +77,7 @@ class Region:
 
 
 class Group:
-    """Made and closed by the fixture make_group (conftest.py); start() does everything up to running agents."""
+    """Made and closed by the fixture make_group (fixtures.py); start() does everything up to running agents."""
 
     def __init__(self, workspace, link_host, regions, tables, schema="", transport="kafka", broker=None,
                  schemas=None, settings=None, database=None, databases=None, extra=None, links=True, name=None):

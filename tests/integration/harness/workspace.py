@@ -1,5 +1,9 @@
-"""The temporary folder of a session. Short path: a Unix socket's path has at most 107 bytes."""
+"""The temporary folder of a session. Short path: a Unix socket's path has at most 107 bytes.
 
+A lock file tells ./dev clean-up that the session lives.
+"""
+
+import fcntl
 import os
 import pwd
 import shutil
@@ -13,6 +17,8 @@ class Workspace:
         self.path = tempfile.mkdtemp(prefix="pd-", dir="/tmp")
         os.chmod(self.path, 0o755)
         self._names = {}
+        self._lock = open(os.path.join(self.path, "lock"), "w")  # held until this process ends
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def folder(self, name):
         """A new folder that the servers' user owns."""
