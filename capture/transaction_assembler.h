@@ -1,0 +1,80 @@
+// Builds transactions from decoded messages, chunk by chunk, and sorts out whose they are.
+//
+// A transaction of ours (replication origin "pgduet:<group>:..." and the marker as its first statement) is not handed on:
+// its marker is. Everything else is handed on as chunks of about kChunkBytesTarget; only one chunk is in memory. Empty
+// transactions give no chunk. One thread; no I/O.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/statusor.h>
+
+#include "capture/applied_marker.h"
+#include "capture/local_observer.h"
+#include "capture/pgoutput_decoder.h"
+#include "schemas/change.h"
+
+namespace pgduet {
+
+class AssemblerSink {
+ public:
+  virtual ~AssemblerSink() = default;
+  // A transaction of this database begins to have changes.
+  virtual absl::Status TransactionBegins(const LocalTransaction& transaction) = 0;
+  // `end_lsn` is valid in the last chunk only.
+  virtual absl::Status Chunk(const LocalTransaction& transaction, ChangeBatch batch, bool last, Lsn end_lsn) = 0;
+  // A transaction of ours was passed: what it applied is in effect from here on.
+  virtual void Applied(const AppliedMarker& marker) = 0;
+  virtual void Barrier(std::string_view token) = 0;
+  // Any transaction is over, published or not.
+  virtual void TransactionEnds(Lsn end_lsn) = 0;
+};
+
+class TransactionAssembler {
+ public:
+  using TypeNames = std::function<std::string(uint32_t oid)>;
+  TransactionAssembler(std::string group, TypeNames type_names, AssemblerSink& sink)
+      : group_(std::move(group)), type_names_(std::move(type_names)), sink_(sink) {}
+
+  absl::Status Take(const PgoutputMessage& message);
+  bool in_transaction() const { return transaction_.has_value(); }
+
+ private:
+  absl::Status On(const PgoutputBegin& begin);
+  absl::Status On(const PgoutputCommit& commit);
+  absl::Status On(const PgoutputOrigin& origin);
+  absl::Status On(const PgoutputRelation& relation);
+  absl::Status On(const PgoutputType& type);
+  absl::Status On(const PgoutputInsert& insert);
+  absl::Status On(const PgoutputUpdate& update);
+  absl::Status On(const PgoutputDelete& gone);
+  absl::Status On(const PgoutputTruncate& truncate);
+  absl::Status On(const PgoutputMessageText& message);
+
+  // OK and true when the change is to be added; makes room by handing on a full chunk.
+  absl::StatusOr<bool> BeforeChange();
+  absl::StatusOr<uint32_t> RelationIndex(uint32_t oid, size_t columns_old, size_t columns_new);
+  absl::Status CheckMarked() const;
+  void AddRow(const std::vector<Value>& row, uint32_t& begin, uint32_t& count);
+  void AddChange(Change change);
+
+  const std::string group_;
+  const TypeNames type_names_;
+  AssemblerSink& sink_;
+  absl::flat_hash_map<uint32_t, std::shared_ptr<const Relation>> relations_;
+  absl::flat_hash_map<uint32_t, std::string> user_types_;
+
+  std::optional<LocalTransaction> transaction_;
+  bool our_origin_ = false;
+  std::optional<AppliedMarker> marker_;
+  bool begun_ = false;  // TransactionBegins was called
+  ChangeBatch batch_;
+  absl::flat_hash_map<const Relation*, uint32_t> batch_relations_;
+  size_t batch_bytes_ = 0;
+};
+
+}  // namespace pgduet

@@ -1,0 +1,29 @@
+// Completes updates whose large values did not change: the WAL does not hold them.
+//
+// From the old row when it has them (REPLICA IDENTITY FULL, key columns), else from the table: exact while the row there
+// still carries this transaction's commit time (subtransactions share it) and was written here. Otherwise the value stays
+// kUnchanged: a later version of the row follows and completes it at every peer. One thread; its own connection, opened at need.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/pg_connection.h"
+#include "capture/local_observer.h"
+#include "schemas/change.h"
+
+namespace pgduet {
+
+class UnchangedValues {
+ public:
+  explicit UnchangedValues(std::string conninfo) : conninfo_(std::move(conninfo)) {}
+  // Returns how many values stay unavailable.
+  absl::StatusOr<uint64_t> Complete(const LocalTransaction& transaction, ChangeBatch& batch);
+
+ private:
+  absl::StatusOr<uint64_t> ReadAgain(const LocalTransaction& transaction, ChangeBatch& batch, const Change& change);
+  const std::string conninfo_;
+  std::unique_ptr<PgConnection> connection_;
+};
+
+}  // namespace pgduet
