@@ -13,7 +13,7 @@
 
 namespace pgduet {
 
-class CaptureRun : private AssemblerSink {
+class CaptureRun : public AssemblerSink {
  public:
   CaptureRun(CaptureLoop& loop, std::stop_token stop);
   absl::Status Open();
