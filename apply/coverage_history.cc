@@ -5,7 +5,9 @@
 namespace pgduet {
 
 CoverageHistory::CoverageHistory(const RegionIdentity& identity, Options options)
-    : identity_(identity), options_(options), applied_(identity.regions.size()) {
+    : identity_(identity),
+      options_(options),
+      baseline_xids_(identity.baseline_xids.begin(), identity.baseline_xids.end()), applied_(identity.regions.size()) {
   samples_.push_back({identity.baseline_xid, identity.baseline_lsn});
 }
 
@@ -88,6 +90,7 @@ bool CoverageHistory::LocalCovered(uint32_t xid, CommitTime time, const AppliedV
     return true;
   }
   if (const LocalEntry* entry = FindXid(xid); entry != nullptr) return entry->lsn <= known;
+  if (baseline_xids_.contains(xid)) return true;
   if (local_.empty() || time < local_.front().time) {
     // Older than the history. The time decides; in doubt it is concurrent.
     const Position& ours = vector.At(identity_.rank);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 
 #include "apply/region_identity.h"
 #include "schemas/version.h"
@@ -74,6 +75,7 @@ class CoverageHistory {
 
   const RegionIdentity identity_;
   const Options options_;
+  const absl::flat_hash_set<uint32_t> baseline_xids_;
   mutable std::mutex mutex_;
   std::deque<LocalEntry> local_;
   uint64_t local_dropped_ = 0;  // entries that left the front

@@ -16,6 +16,10 @@ struct RegionIdentity {
   Incarnation incarnation = 0;
   Lsn baseline_lsn;
   uint64_t baseline_xid = 0;  // every xid below had ended when the slot began
+  std::vector<uint32_t> baseline_xids;  // those above that had ended, too
+  std::string system_identifier;
+  int timeline = 0;
+  uint64_t writer_epoch = 0;  // of this run
 
   const std::string& NameOf(Rank of) const { return regions[of]; }
   const std::string& name() const { return regions[rank]; }

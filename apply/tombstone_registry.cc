@@ -12,25 +12,25 @@ bool TombstoneRegistry::MayHaveTombstone(TableKey key) const {
 
 void TombstoneRegistry::Add(TableKey key) {
   std::scoped_lock lock(mutex_);
-  if (keys_.size() >= keys_max_) {
-    overflow_ = true;
-  } else {
-    keys_.insert(key);
-  }
+  Insert(key);
 }
 
-void TombstoneRegistry::Remove(const std::vector<TableKey>& keys) {
+void TombstoneRegistry::Insert(TableKey key) {
+  if (keys_.size() >= keys_max_) overflow_ = true;
+  if (!overflow_) keys_[key] = ++generation_;
+}
+
+uint64_t TombstoneRegistry::Generation() const {
+  std::scoped_lock lock(mutex_);
+  return generation_;
+}
+
+void TombstoneRegistry::Remove(const std::vector<TableKey>& keys, uint64_t generation) {
   std::scoped_lock lock(mutex_);
   for (const TableKey& key : keys) {
-    if (!pending_.contains(key)) keys_.erase(key);
+    auto at = keys_.find(key);
+    if (at != keys_.end() && at->second <= generation && !pending_.contains(key)) keys_.erase(at);
   }
-}
-
-void TombstoneRegistry::Clear() {
-  std::scoped_lock lock(mutex_);
-  keys_.clear();
-  overflow_ = false;
-  for (const auto& [key, version] : pending_) keys_.insert(key);
 }
 
 size_t TombstoneRegistry::size() const {
@@ -41,8 +41,7 @@ size_t TombstoneRegistry::size() const {
 void TombstoneRegistry::RegisterLocalDeletes(const std::vector<LocalDelete>& deletes) {
   std::scoped_lock lock(mutex_);
   for (const LocalDelete& one : deletes) {
-    if (keys_.size() >= keys_max_) overflow_ = true;
-    if (!overflow_) keys_.insert(one.key);
+    Insert(one.key);
     Version& newest = pending_.try_emplace(one.key, one.version).first->second;
     newest = std::max(newest, one.version);
     if (!active_.empty()) log_.push_back(one);

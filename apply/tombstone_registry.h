@@ -22,7 +22,6 @@
 
 #include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
-#include <absl/numeric/int128.h>
 
 #include "schemas/version.h"
 
@@ -52,8 +51,10 @@ class TombstoneRegistry {
 
   bool MayHaveTombstone(TableKey key) const;
   void Add(TableKey key);
-  void Remove(const std::vector<TableKey>& keys);
-  void Clear();
+  // Keys whose tombstones were removed by a statement that began after `Generation()` gave this; a key that was added since
+  // stays.
+  uint64_t Generation() const;
+  void Remove(const std::vector<TableKey>& keys, uint64_t generation);
   size_t size() const;
 
   // Journal side.
@@ -83,11 +84,13 @@ class TombstoneRegistry {
   };
 
  private:
-  void TrimLog();  // with the mutex held
+  void Insert(TableKey key);  // these two with the mutex held
+  void TrimLog();
   const size_t keys_max_;
   mutable std::mutex mutex_;
   std::condition_variable committed_;
-  absl::flat_hash_set<TableKey> keys_;
+  absl::flat_hash_map<TableKey, uint64_t> keys_;  // -> generation of the last Add
+  uint64_t generation_ = 0;
   bool overflow_ = false;
   absl::flat_hash_map<TableKey, Version> pending_;
   std::deque<LocalDelete> log_;   // registered deletes that an active applier may not have seen
