@@ -34,10 +34,6 @@ std::string PublicationName(std::string_view group, std::string_view set) {
   return ServerName(fmt::format("pgduet_{}_{}", group, set));
 }
 
-std::string TopicName(std::string_view group, std::string_view region, std::string_view set) {
-  return fmt::format("pgduet.{}.{}.{}", group, region, set);
-}
-
 std::vector<std::string> OriginNames(const Config& config, std::string_view region) {
   std::vector<std::string> names;
   for (const RegionConfig& peer : config.regions) {

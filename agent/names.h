@@ -15,7 +15,7 @@ std::string SlotName(std::string_view group, std::string_view set);
 // Transport direct: the slot at this database that the peer's agent reads.
 std::string PeerSlotName(std::string_view group, std::string_view set, std::string_view peer);
 std::string PublicationName(std::string_view group, std::string_view set);
-std::string TopicName(std::string_view group, std::string_view region, std::string_view set);
+// The topic: TopicName in transport/kafka_log.h.
 
 // Region name of the origin for the agent's own work (replayed deletes, repairs).
 inline constexpr std::string_view kLocalOriginRegion = "local";

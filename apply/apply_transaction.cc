@@ -20,8 +20,8 @@ namespace {
 constexpr absl::Duration kBarrierWithLocks = absl::Milliseconds(200);
 
 constexpr char kProgressSql[] =
-    "INSERT INTO pgduet.progress (origin_rank, incarnation, sequence, commit_lsn, commit_time, log_offset, vector) "
-    "VALUES ($1::smallint, $2, $3::bigint, $4::pg_lsn, $5::timestamptz, $6::bigint, $7) RETURNING xid::text";
+    "INSERT INTO pgduet.progress (origin_rank, incarnation, sequence, commit_lsn, commit_time, log_offset, vector, through_lsn) "
+    "VALUES ($1::smallint, $2, $3::bigint, $4::pg_lsn, $5::timestamptz, $6::bigint, $7, $8::pg_lsn) RETURNING xid::text";
 
 }  // namespace
 
@@ -114,7 +114,8 @@ absl::Status ApplyTransaction::Commit(const RecordHeader& last, int64_t log_offs
       scope_.pipeline
           .Add(kProgressSql, {std::to_string(scope_.origin), IncarnationToString(last.incarnation),
                               std::to_string(last.sequence), last.commit_lsn.ToString(),
-                              TimestampText(last.commit_time), std::to_string(log_offset), EncodeVector(vector)})
+                              TimestampText(last.commit_time), std::to_string(log_offset), EncodeVector(vector),
+                              last.through_lsn.ToString()})
           .status());
   PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add("COMMIT", {}).status());
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());

@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS pgduet.progress (
   sequence     bigint NOT NULL,
   commit_lsn   pg_lsn NOT NULL,
   commit_time  timestamptz NOT NULL,
+  through_lsn  pg_lsn NOT NULL,             -- everything of the origin's WAL before it is in effect, too
   log_offset   bigint NOT NULL,             -- of the transaction's last record
   vector       text NOT NULL,               -- the origin's applied vector at that transaction
   xid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
@@ -112,7 +113,7 @@ CREATE INDEX IF NOT EXISTS conflict_by_table ON pgduet.conflict (table_schema, t
 
 CREATE OR REPLACE VIEW pgduet.applied AS
 SELECT r.name AS region, r.rank, p.incarnation, p.sequence, p.commit_lsn, p.commit_time, p.log_offset, p.applied_at,
-       h.through_lsn, h.sent_at AS heartbeat_sent_at, h.received_at AS heartbeat_received_at
+       greatest(p.through_lsn, h.through_lsn) AS through_lsn, h.sent_at AS heartbeat_sent_at, h.received_at AS heartbeat_received_at
 FROM pgduet.region r
 LEFT JOIN LATERAL (SELECT * FROM pgduet.progress p WHERE p.origin_rank = r.rank
                    ORDER BY p.sequence DESC LIMIT 1) p ON true

@@ -1,0 +1,118 @@
+#include "agent/direct_peer.h"
+
+#include <fmt/format.h>
+
+#include "agent/names.h"
+#include "agent/policy_text.h"
+#include "agent/region_agent.h"
+#include "base/backoff.h"
+#include "base/log.h"
+#include "base/named_error.h"
+#include "base/thread_name.h"
+
+namespace pgduet {
+namespace {
+
+// A peer's local deletes are the business of the peer's own agent.
+class NoObserver : public LocalObserver {
+ public:
+  void LocalTransactionDecoded(const LocalTransaction&) override {}
+  absl::Status LocalChanges(const LocalTransaction&, const ChangeBatch&) override { return absl::OkStatus(); }
+  void BarrierDecoded(std::string_view) override {}
+  void DecodedThrough(Lsn) override {}
+  Lsn DurableThrough(Lsn wanted) override { return wanted; }
+};
+
+}  // namespace
+
+DirectPeer::DirectPeer(const Config& config, const RegionConfig& self, const RegionConfig& peer,
+                       const RegionIdentity& identity)
+    : config_(config), self_(self), peer_(peer), identity_(identity),
+      log_(DirectLog::Create([this] { return ReadTail(); })) {}
+
+void DirectPeer::Start() {
+  thread_ = std::jthread([this](std::stop_token stop) { Run(std::move(stop)); });
+}
+
+void DirectPeer::Stop() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  thread_.join();
+}
+
+absl::StatusOr<std::unique_ptr<LogReader>> DirectPeer::MakeReader() { return log_->OpenReader(); }
+
+absl::Status DirectPeer::error() const {
+  std::scoped_lock lock(mutex_);
+  return error_;
+}
+
+absl::StatusOr<std::optional<LogTail>> DirectPeer::ReadTail() const {
+  PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
+                          PgConnection::Open({.conninfo = self_.postgres, .application_name = "pgduet direct tail", .settings = {}}));
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult row,
+      connection->Query("SELECT p.incarnation, p.sequence, p.commit_lsn, (extract(epoch FROM p.commit_time) * 1000000)::bigint, "
+                        "greatest(p.through_lsn, h.through_lsn), "
+                        "CASE WHEN h.log_offset > coalesce(p.log_offset, -1) THEN h.vector ELSE p.vector END, h.incarnation "
+                        "FROM (SELECT $1::smallint AS rank) o "
+                        "LEFT JOIN LATERAL (SELECT * FROM pgduet.progress p WHERE p.origin_rank = o.rank "
+                        "ORDER BY p.sequence DESC LIMIT 1) p ON true "
+                        "LEFT JOIN pgduet.heartbeat h ON h.origin_rank = o.rank",
+                        {std::to_string(peer_.rank)}));
+  if (row.IsNull(0, 0) && row.IsNull(0, 6)) return std::nullopt;
+  LogTail tail;
+  const std::string incarnation(row.Text(0, row.IsNull(0, 0) ? 6 : 0));
+  tail.incarnation = std::strtoull(incarnation.c_str(), nullptr, 16);
+  tail.vector = DecodeVector(std::string(row.Text(0, 5)));
+  PGDUET_ASSIGN_OR_RETURN(tail.through_lsn, Lsn::Parse(row.Text(0, 4)));
+  if (row.IsNull(0, 0)) return tail;
+  tail.sequence = static_cast<uint64_t>(row.Int(0, 1));
+  PGDUET_ASSIGN_OR_RETURN(const Lsn commit_lsn, Lsn::Parse(row.Text(0, 2)));
+  tail.last = {.incarnation = tail.incarnation, .sequence = tail.sequence, .commit_lsn = commit_lsn, .commit_time = row.Int(0, 3)};
+  return tail;
+}
+
+void DirectPeer::Run(std::stop_token stop) {
+  NameThisThread(("capture " + peer_.name).substr(0, 15).c_str());
+  Backoff backoff;
+  std::string last_error;
+  absl::StatusOr<RegionIdentity> peer = absl::UnavailableError("not asked yet");
+  while (!stop.stop_requested()) {
+    peer = LoadIdentity(peer_.postgres, config_, peer_.name, /*new_run=*/false);
+    {
+      std::scoped_lock lock(mutex_);
+      error_ = peer.status();
+    }
+    if (peer.ok()) break;
+    if (ErrorName(peer.status()) != last_error) LogWarning("capture", "peer is not there yet", peer.status(), {{"origin", peer_.name}});
+    last_error = ErrorName(peer.status());
+    SleepFor(backoff.Next(), stop);
+  }
+  if (stop.stop_requested()) return;
+  NoObserver observer;
+  CaptureLoop capture({.conninfo = peer_.postgres,
+                       .slot = PeerSlotName(config_.group, config_.set, self_.name),
+                       .publication = PublicationName(config_.group, config_.set),
+                       .group = config_.group,
+                       .set = config_.set,
+                       .region = peer_.name,
+                       .rank = peer_.rank,
+                       .incarnation = peer->incarnation,
+                       .system_identifier = peer->system_identifier,
+                       .timeline = peer->timeline,
+                       .baseline_lsn = peer->baseline_lsn,
+                       .policy_hash = PolicyHash(config_),
+                       .policy_text = CanonicalPolicyText(config_),
+                       .writer_epoch = identity_.writer_epoch},
+                      [this]() -> absl::StatusOr<std::unique_ptr<LogWriter>> { return log_->OpenWriter(); }, observer,
+                      /*metrics=*/nullptr);
+  capture.OnState([&](const std::string&) {
+    const CaptureLoop::State state = capture.GetState();
+    std::scoped_lock lock(mutex_);
+    error_ = state.error;
+  });
+  capture.Run(stop);
+}
+
+}  // namespace pgduet

@@ -1,0 +1,186 @@
+#include "agent/region_agent.h"
+
+#include <algorithm>
+
+#include <absl/time/clock.h>
+#include <fmt/format.h>
+
+#include "agent/region_engine.h"
+#include "base/backoff.h"
+#include "base/log.h"
+#include "base/named_error.h"
+#include "base/thread_name.h"
+
+namespace pgduet {
+namespace {
+
+// A thread that makes no round for this long is stuck. Long statements (a huge transaction) count as rounds only at their end.
+constexpr absl::Duration kStuckAfter = absl::Minutes(10);
+
+absl::Status NotInitialized(std::string_view detail) {
+  return NamedError(absl::StatusCode::kFailedPrecondition, "not_initialized",
+                    fmt::format("this database is not set up for pgduet: {}", detail), "Run 'pgduet init' for this region.");
+}
+
+absl::Status CheckIdentity(const PgResult& row, const Config& config, const RegionConfig& region) {
+  const auto differs = [](std::string_view what, std::string_view database, std::string_view file) {
+    return NamedError(absl::StatusCode::kFailedPrecondition, "identity_mismatch",
+                      fmt::format("the database was set up as another {}: database={} config={}", what, database, file),
+                      "Check --region and the region's conninfo; two regions must not share a database.");
+  };
+  if (row.Text(0, 0) != config.group) return differs("group", row.Text(0, 0), config.group);
+  if (row.Text(0, 1) != region.name) return differs("region", row.Text(0, 1), region.name);
+  if (row.Int(0, 2) != region.rank) {
+    return differs("rank", row.Text(0, 2), std::to_string(region.rank));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<uint32_t>> LoadBaselineXids(PgConnection& connection) {
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult rows,
+      connection.Query("SELECT (x & 4294967295)::text FROM pgduet.identity i, generate_series(pg_snapshot_xmin(i.baseline_snapshot)"
+                       "::text::bigint, pg_snapshot_xmax(i.baseline_snapshot)::text::bigint - 1) x "
+                       "WHERE pg_visible_in_snapshot(x::text::xid8, i.baseline_snapshot) LIMIT 1000000"));
+  std::vector<uint32_t> xids;
+  for (int row = 0; row < rows.rows(); ++row) xids.push_back(static_cast<uint32_t>(rows.Int(row, 0)));
+  return xids;
+}
+
+}  // namespace
+
+absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const Config& config, const std::string& region_name,
+                                            bool new_run) {
+  const RegionConfig& region = *config.FindRegion(region_name);
+  PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
+                          PgConnection::Open({.conninfo = conninfo, .application_name = "pgduet start", .settings = {}}));
+  constexpr char kColumns[] =
+      "group_name, region, rank, incarnation, baseline_lsn, pg_snapshot_xmin(baseline_snapshot)::text, system_identifier, "
+      "timeline, writer_epoch";
+  absl::StatusOr<PgResult> row = connection->Query(
+      new_run ? fmt::format("UPDATE pgduet.identity SET writer_epoch = writer_epoch + 1 RETURNING {}", kColumns)
+              : fmt::format("SELECT {} FROM pgduet.identity", kColumns));
+  if (!row.ok()) {
+    const std::string state = SqlState(row.status());
+    if (state == "42P01" || state == "3F000" || state == "42501") return NotInitialized("no readable table pgduet.identity");
+    return row.status();
+  }
+  if (row->rows() != 1) return NotInitialized("pgduet.identity is empty");
+  PGDUET_RETURN_IF_ERROR(CheckIdentity(*row, config, region));
+  RegionIdentity identity{.group = config.group, .set = config.set, .regions = {}, .rank = region.rank};
+  for (const RegionConfig& one : config.regions) identity.regions.push_back(one.name);
+  identity.incarnation = std::strtoull(std::string(row->Text(0, 3)).c_str(), nullptr, 16);
+  PGDUET_ASSIGN_OR_RETURN(identity.baseline_lsn, Lsn::Parse(row->Text(0, 4)));
+  identity.baseline_xid = static_cast<uint64_t>(row->Int(0, 5));
+  identity.system_identifier = row->Text(0, 6);
+  identity.timeline = static_cast<int>(row->Int(0, 7));
+  identity.writer_epoch = static_cast<uint64_t>(row->Int(0, 8));
+  PGDUET_ASSIGN_OR_RETURN(identity.baseline_xids, LoadBaselineXids(*connection));
+  return identity;
+}
+
+absl::StatusOr<std::unique_ptr<RegionAgent>> RegionAgent::Create(const Config& config, const std::string& region,
+                                                                 prometheus::Registry& registry) {
+  const RegionConfig* found = config.FindRegion(region);
+  if (found == nullptr) {
+    return NamedError(absl::StatusCode::kInvalidArgument, "unknown_region",
+                      fmt::format("the group has no such region: region={}", region), "Give one of the config's regions.");
+  }
+  return std::unique_ptr<RegionAgent>(new RegionAgent(config, *found, registry));
+}
+
+RegionAgent::RegionAgent(const Config& config, const RegionConfig& region, prometheus::Registry& registry)
+    : config_(config), region_(region), registry_(registry) {}
+
+RegionAgent::~RegionAgent() { Stop(); }
+
+absl::Status RegionAgent::Start() {
+  supervisor_ = std::jthread([this](std::stop_token stop) { Supervise(std::move(stop)); });
+  return absl::OkStatus();
+}
+
+void RegionAgent::Supervise(std::stop_token stop) {
+  NameThisThread("supervisor");
+  Backoff backoff({.first = absl::Milliseconds(200), .max = absl::Seconds(5)});
+  std::string last_error;
+  while (!stop.stop_requested()) {
+    const absl::Status status = StartEngine();
+    {
+      std::scoped_lock lock(mutex_);
+      start_error_ = status;
+    }
+    if (status.ok()) return;
+    if (ErrorName(status) != last_error) {
+      if (absl::IsUnavailable(status)) {
+        LogWarning("agent", "start is waiting", status);
+      } else {
+        LogError("agent", "start is waiting", status);
+      }
+    }
+    last_error = ErrorName(status);
+    SleepFor(backoff.Next(), stop);
+  }
+}
+
+absl::Status RegionAgent::StartEngine() {
+  PGDUET_ASSIGN_OR_RETURN(RegionIdentity identity, LoadIdentity(region_.postgres, config_, region_.name, /*new_run=*/true));
+  auto engine = std::make_shared<RegionEngine>(config_, region_, std::move(identity), registry_);
+  PGDUET_RETURN_IF_ERROR(engine->Start());
+  std::scoped_lock lock(mutex_);
+  engine_ = std::move(engine);
+  return absl::OkStatus();
+}
+
+void RegionAgent::Stop() {
+  supervisor_.request_stop();
+  if (supervisor_.joinable()) supervisor_.join();
+  std::shared_ptr<RegionEngine> engine;
+  {
+    std::scoped_lock lock(mutex_);
+    stopping_ = true;
+    engine = std::exchange(engine_, nullptr);
+  }
+  if (engine != nullptr) engine->Stop();
+}
+
+AgentStatus RegionAgent::Status() const {
+  AgentStatus status{.group = config_.group, .region = region_.name, .transport = std::string(TransportName(config_.transport))};
+  std::scoped_lock lock(mutex_);
+  status.state = stopping_ ? "stopping" : "starting";
+  if (!start_error_.ok()) {
+    status.error = ErrorName(start_error_);
+    status.message = std::string(start_error_.message());
+    status.remedy = ErrorRemedy(start_error_);
+  }
+  if (engine_ == nullptr) return status;
+  status.streams = engine_->Streams();
+  status.tombstones = engine_->tombstones();
+  const bool all_run = std::all_of(status.streams.begin(), status.streams.end(), [](const StreamStatus& stream) {
+    return stream.state == "streaming" || stream.state == "running" || stream.state == "holding";
+  });
+  status.state = all_run ? "running" : "degraded";
+  return status;
+}
+
+bool RegionAgent::Alive() const {
+  std::shared_ptr<RegionEngine> engine;
+  {
+    std::scoped_lock lock(mutex_);
+    engine = engine_;
+  }
+  if (engine == nullptr) return true;  // the supervisor is trying
+  const std::vector<uint64_t> rounds = engine->Rounds();
+  const absl::Time now = absl::Now();
+  std::scoped_lock lock(progress_mutex_);
+  progress_.resize(rounds.size(), {0, now});
+  bool alive = true;
+  for (size_t thread = 0; thread < rounds.size(); ++thread) {
+    if (progress_[thread].first != rounds[thread]) progress_[thread] = {rounds[thread], now};
+    alive &= now - progress_[thread].second < kStuckAfter;
+  }
+  return alive;
+}
+
+bool RegionAgent::Ready() const { return Status().state == "running"; }
+
+}  // namespace pgduet

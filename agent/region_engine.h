@@ -1,0 +1,65 @@
+// The parts of a running region, wired: who reads what, on which thread. Built once the database has said who it is.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <prometheus/registry.h>
+
+#include "agent/agent_status.h"
+#include "agent/config.h"
+#include "apply/applied_state.h"
+#include "apply/apply_metrics.h"
+#include "apply/coverage_history.h"
+#include "apply/delete_journal.h"
+#include "apply/housekeeper.h"
+#include "apply/local_watch.h"
+#include "apply/origin_applier.h"
+#include "apply/region_identity.h"
+#include "apply/tombstone_registry.h"
+#include "capture/capture_loop.h"
+
+namespace pgduet {
+
+class DirectPeer;
+
+class RegionEngine {
+ public:
+  RegionEngine(const Config& config, const RegionConfig& region, RegionIdentity identity, prometheus::Registry& registry);
+  ~RegionEngine();
+  // Loads what earlier runs left, then starts all threads.
+  absl::Status Start();
+  void Stop();
+
+  std::vector<StreamStatus> Streams() const;
+  // A count for each thread that must go round.
+  std::vector<uint64_t> Rounds() const;
+  uint64_t tombstones() const { return registry_.size(); }
+
+ private:
+  CaptureOptions OwnCapture() const;
+  void AddPeer(const RegionConfig& peer);
+  void WatchLag(std::stop_token stop);
+
+  const Config config_;
+  const RegionConfig region_;
+  const RegionIdentity identity_;
+  ApplyMetrics apply_metrics_;
+  CaptureMetrics capture_metrics_;
+  AppliedState applied_;
+  CoverageHistory history_;
+  TombstoneRegistry registry_;
+  DeleteJournal journal_;
+  LocalWatch watch_;
+  CaptureLoop capture_;
+  std::vector<std::unique_ptr<DirectPeer>> direct_peers_;
+  std::vector<std::unique_ptr<OriginApplier>> appliers_;
+  std::vector<std::string> applier_names_;
+  Housekeeper housekeeper_;
+  std::jthread capture_thread_;
+  std::jthread lag_thread_;
+};
+
+}  // namespace pgduet

@@ -1,0 +1,124 @@
+#include "transport/direct_log.h"
+
+#include <algorithm>
+
+#include <absl/time/clock.h>
+
+#include "base/named_error.h"
+
+namespace pgduet {
+
+class DirectLog::Writer : public LogWriter {
+ public:
+  Writer(std::shared_ptr<DirectLog> log, uint64_t serial, int64_t first_offset)
+      : log_(std::move(log)), serial_(serial), first_offset_(first_offset) {}
+
+  absl::Status Append(std::string record) override {
+    std::scoped_lock lock(log_->mutex_);
+    PGDUET_RETURN_IF_ERROR(Living());
+    if (log_->bytes_ > 0 && log_->bytes_ + record.size() > log_->queue_bytes_max_) {
+      return absl::ResourceExhaustedError("the log is full");
+    }
+    log_->bytes_ += record.size();
+    log_->entries_.push_back({.offset = log_->next_offset_++, .bytes = std::move(record)});
+    ++appended_;
+    log_->changed_.notify_all();
+    return absl::OkStatus();
+  }
+
+  absl::Status Wait(absl::Duration timeout) override {
+    std::unique_lock lock(log_->mutex_);
+    const int64_t before = log_->applied_offset_;
+    if (timeout > absl::ZeroDuration()) {
+      log_->changed_.wait_for(lock, absl::ToChronoNanoseconds(timeout), [&] {
+        return log_->applied_offset_ != before || log_->bytes_ == 0 || !Living().ok();
+      });
+    }
+    return Living();
+  }
+
+  uint64_t AppendedCount() const override { return appended_; }
+
+  uint64_t DurableCount() const override {
+    std::scoped_lock lock(log_->mutex_);
+    return static_cast<uint64_t>(std::clamp<int64_t>(log_->applied_offset_ - first_offset_ + 1, 0,
+                                                     static_cast<int64_t>(appended_)));
+  }
+
+  absl::StatusOr<std::optional<LogTail>> ReadTail() override { return log_->read_tail_(); }
+
+ private:
+  absl::Status Living() const {  // with the mutex held
+    if (log_->writer_ == serial_ && !log_->writer_lost_) return absl::OkStatus();
+    return NamedError(absl::StatusCode::kUnavailable, "log_writer_lost", "the applier begins again from its database's progress");
+  }
+  const std::shared_ptr<DirectLog> log_;
+  const uint64_t serial_;
+  const int64_t first_offset_;
+  uint64_t appended_ = 0;
+};
+
+class DirectLog::Reader : public LogReader {
+ public:
+  Reader(std::shared_ptr<DirectLog> log, uint64_t serial) : log_(std::move(log)), serial_(serial) {}
+
+  // The capture starts where the reader's database stands; there is nothing to seek in.
+  absl::Status Seek(int64_t) override { return absl::OkStatus(); }
+
+  absl::StatusOr<std::optional<LogEntry>> Next(absl::Duration timeout) override {
+    std::unique_lock lock(log_->mutex_);
+    log_->changed_.wait_for(lock, absl::ToChronoNanoseconds(timeout),
+                            [&] { return interrupted_ || log_->reader_ != serial_ || !log_->entries_.empty(); });
+    if (log_->reader_ != serial_) return absl::CancelledError("another reader was opened");
+    if (interrupted_ || log_->entries_.empty()) return std::nullopt;
+    LogEntry entry = std::move(log_->entries_.front());
+    log_->entries_.pop_front();
+    log_->bytes_ -= entry.bytes.size();
+    log_->changed_.notify_all();
+    return entry;
+  }
+
+  void Applied(int64_t offset, Lsn) override {
+    std::scoped_lock lock(log_->mutex_);
+    log_->applied_offset_ = std::max(log_->applied_offset_, offset);
+    log_->changed_.notify_all();
+  }
+
+  void Interrupt() override {
+    std::scoped_lock lock(log_->mutex_);
+    interrupted_ = true;
+    log_->changed_.notify_all();
+  }
+
+ private:
+  const std::shared_ptr<DirectLog> log_;
+  const uint64_t serial_;
+  bool interrupted_ = false;
+};
+
+DirectLog::DirectLog(TailReader read_tail, size_t queue_bytes_max)
+    : read_tail_(std::move(read_tail)), queue_bytes_max_(queue_bytes_max),
+      next_offset_(absl::ToUnixMicros(absl::Now())) {}
+
+std::shared_ptr<DirectLog> DirectLog::Create(TailReader read_tail, size_t queue_bytes_max) {
+  return std::shared_ptr<DirectLog>(new DirectLog(std::move(read_tail), queue_bytes_max));
+}
+
+std::unique_ptr<LogWriter> DirectLog::OpenWriter() {
+  std::scoped_lock lock(mutex_);
+  writer_lost_ = false;
+  changed_.notify_all();
+  return std::make_unique<Writer>(shared_from_this(), ++writer_, next_offset_);
+}
+
+std::unique_ptr<LogReader> DirectLog::OpenReader() {
+  std::scoped_lock lock(mutex_);
+  entries_.clear();
+  bytes_ = 0;
+  // Whatever the living writer has read of the WAL may be missing here now, so it must begin again.
+  writer_lost_ = writer_ != 0;
+  changed_.notify_all();
+  return std::make_unique<Reader>(shared_from_this(), ++reader_);
+}
+
+}  // namespace pgduet
