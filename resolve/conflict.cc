@@ -1,0 +1,23 @@
+#include "resolve/conflict.h"
+
+namespace pgduet {
+
+std::string_view ConflictKindName(ConflictKind kind) {
+  switch (kind) {
+    case ConflictKind::kInsertExists: return "insert_exists";
+    case ConflictKind::kUpdateOriginDiffers: return "update_origin_differs";
+    case ConflictKind::kUpdateExists: return "update_exists";
+    case ConflictKind::kUpdateMissing: return "update_missing";
+    case ConflictKind::kUpdateDeleted: return "update_deleted";
+    case ConflictKind::kDeleteOriginDiffers: return "delete_origin_differs";
+    case ConflictKind::kDeleteMissing: return "delete_missing";
+    case ConflictKind::kMultipleUniqueConflicts: return "multiple_unique_conflicts";
+  }
+  return "unknown";
+}
+
+std::string_view DecisionName(Decision decision) {
+  return decision == Decision::kApplyRemote ? "apply_remote" : "keep_local";
+}
+
+}  // namespace pgduet
