@@ -49,7 +49,7 @@ void ForEachHistory(int regions, int count, const std::function<void(const Histo
 // causal orders.
 std::optional<std::string> SearchSmallDomain(const Resolver& resolve) {
   std::optional<std::string> violation;
-  for (int count = 1; count <= 3 && !violation; ++count) {
+  for (int count = 1; count <= 4 && !violation; ++count) {
     ForEachHistory(3, count, [&](const History& history) {
       if (violation) return;
       ForEachCausalOrder(history, [&](const Order& order) {
