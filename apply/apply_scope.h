@@ -5,6 +5,10 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
+
+#include <absl/container/flat_hash_set.h>
 
 #include "apply/coverage_history.h"
 #include "apply/pg_pipeline.h"
@@ -26,12 +30,31 @@ struct ApplyCounts {
   std::map<std::pair<ConflictKind, Decision>, uint64_t> conflicts;
 };
 
-// A key that this transaction brought to life, and the version it gave it (the origin is known).
-struct InsertedKey {
-  TableKey key;
-  CommitTime commit_time = 0;
+// The keys that one apply transaction brought to life, with the versions it gave them: eight bytes a key, for transactions of
+// millions of rows. Keys are kept as hashes: a false hit costs a look at the row, nothing else.
+class InsertedKeys {
+ public:
+  void Add(TableKey key, CommitTime commit_time) {
+    if (runs_.empty() || runs_.back().second != commit_time) runs_.emplace_back(hashes_.size(), commit_time);
+    hashes_.push_back(HashOf(key));
+    tables_.insert(key.table);
+  }
+  void Clear() {
+    hashes_.clear();
+    runs_.clear();
+    tables_.clear();
+  }
+  // The newest time given to the key; kOldestTime: not among them.
+  CommitTime TimeOf(TableKey key) const;
+  // Those of the deletes (truncates of a table that has inserted keys too) that meet an inserted key. One pass.
+  std::vector<LocalDelete> Among(const std::vector<LocalDelete>& deletes) const;
+
+ private:
+  static uint64_t HashOf(TableKey key) { return key.key_hash ^ (uint64_t{key.table} * 0x9E3779B97F4A7C15U); }
+  std::deque<uint64_t> hashes_;  // no doubling copies
+  absl::flat_hash_set<uint32_t> tables_;
+  std::vector<std::pair<size_t, CommitTime>> runs_;  // from this place on, this time
 };
-using InsertedKeys = std::deque<InsertedKey>;  // no doubling copies: millions of keys in one transaction
 
 struct ApplyScope {
   const RegionIdentity& identity;

@@ -34,7 +34,7 @@ absl::Status ApplyTransaction::Begin(const RecordHeader& last) {
   gate_.Begin();
   open_ = true;
   counts_ = {};
-  inserted_.clear();
+  inserted_.Clear();
   const Position position{.incarnation = last.incarnation, .sequence = last.sequence,
                           .commit_lsn = last.commit_lsn, .commit_time = last.commit_time};
   // The marker must be the first thing of the transaction in the WAL.
@@ -99,15 +99,8 @@ absl::Status ApplyTransaction::ApplyByRow(const TableGroups& table, std::vector<
 absl::Status ApplyTransaction::Commit(const RecordHeader& last, int64_t log_offset, const AppliedVector& vector) {
   // A chunk without row changes leaves BEGIN and marker queued.
   if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
-  absl::flat_hash_set<TableKey> mine;
-  const auto wrote = [&](const LocalDelete& one) {
-    if (one.key_text.empty()) return touched_.contains(one.key.table);
-    if (mine.empty()) {
-      for (const InsertedKey& key : inserted_) mine.insert(key.key);
-    }
-    return mine.contains(one.key);
-  };
-  for (auto late = gate_.EnterCommit(wrote); !late.empty(); late = gate_.EnterCommit(wrote)) {
+  const auto concerns = [&](const std::vector<LocalDelete>& deletes) { return inserted_.Among(deletes); };
+  for (auto late = gate_.EnterCommit(concerns); !late.empty(); late = gate_.EnterCommit(concerns)) {
     PGDUET_RETURN_IF_ERROR(DecideLateDeletes(late, last));
   }
   PGDUET_RETURN_IF_ERROR(
@@ -125,14 +118,6 @@ absl::Status ApplyTransaction::Commit(const RecordHeader& last, int64_t log_offs
   scope_.history.Applied(scope_.origin, static_cast<FullXid>(results.front().Int(0, 0)), position);
   gate_.Leave();
   return absl::OkStatus();
-}
-
-CommitTime ApplyTransaction::TimeOfInserted(TableKey key) const {
-  CommitTime newest = kOldestTime;
-  for (const InsertedKey& one : inserted_) {
-    if (one.key == key) newest = std::max(newest, one.commit_time);
-  }
-  return newest;
 }
 
 absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<LocalDelete>& deletes, const RecordHeader& last) {
@@ -157,7 +142,7 @@ absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<LocalDelete>&
       LocalDelete of_row = one;
       of_row.key_text = KeyText(table, key);
       of_row.key.key_hash = KeyHash(of_row.key_text);
-      if (TimeOfInserted(of_row.key) == kOldestTime) continue;  // updated, not inserted: the truncate did not meet it
+      if (inserted_.TimeOf(of_row.key) == kOldestTime) continue;  // updated, not inserted: the truncate did not meet it
       PGDUET_RETURN_IF_ERROR(DecideLateDelete(of_row, last));
     }
   }
@@ -169,7 +154,7 @@ absl::Status ApplyTransaction::DecideLateDelete(const LocalDelete& one, const Re
   const TableGroups groups{.relation = relation, .table = table, .groups = {}, .by_key = {}};
   KeyGroup group{.key_text = one.key_text, .key_hash = one.key.key_hash, .steps = {}};
   ApplyUnit unit{.header = last, .vector = {}, .batch = {}};
-  unit.header.commit_time = TimeOfInserted(one.key);
+  unit.header.commit_time = inserted_.TimeOf(one.key);
   std::vector<PgParameter> key;
   for (std::string& part : KeyValues(one.key_text)) key.emplace_back(std::move(part));
   const std::vector<Oid> types = ScalarTypes(*table, table->keys);

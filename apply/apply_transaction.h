@@ -43,7 +43,6 @@ class ApplyTransaction {
   absl::Status ApplyByRow(const TableGroups& table, std::vector<size_t> groups, const std::vector<ApplyUnit>& units);
   absl::Status DecideLateDeletes(const std::vector<LocalDelete>& deletes, const RecordHeader& last);
   absl::Status DecideLateDelete(const LocalDelete& one, const RecordHeader& last);
-  CommitTime TimeOfInserted(TableKey key) const;
 
   ApplyScope scope_;
   DecoderBarrier& barrier_;

@@ -225,7 +225,7 @@ absl::StatusOr<bool> RowPath::Write(const TableGroups& table, const KeyGroup& gr
   }
   std::vector<Oid> types = ScalarTypes(target, carried);
   if (!standing.exists) {
-    inserted_.push_back({{target.oid, group.key_hash}, units_[group.steps.back().unit].header.commit_time});
+    inserted_.Add({target.oid, group.key_hash}, units_[group.steps.back().unit].header.commit_time);
     PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(InsertRowSql(target, carried), parameters, types).status());
     return true;
   }

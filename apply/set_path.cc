@@ -139,7 +139,7 @@ absl::Status SetPath::QueueStatement(const TableGroups& table, Statement& statem
     sql = InsertSetSql(target, statement.carried);
     for (const size_t index : statement.groups) {
       const KeyGroup& group = table.groups[index];
-      inserted_.push_back({{target.oid, group.key_hash}, units_[group.steps.back().unit].header.commit_time});
+      inserted_.Add({target.oid, group.key_hash}, units_[group.steps.back().unit].header.commit_time);
     }
   } else {
     sql = statement.kind == ChangeKind::kUpdate ? UpdateSetSql(target, statement.carried, coverage_)

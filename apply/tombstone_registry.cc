@@ -90,14 +90,11 @@ void TombstoneRegistry::Applier::Begin() {
   active_ = true;
 }
 
-std::vector<LocalDelete> TombstoneRegistry::Applier::EnterCommit(
-    const std::function<bool(const LocalDelete&)>& wrote) {
+std::vector<LocalDelete> TombstoneRegistry::Applier::EnterCommit(const Concerns& concerns) {
   std::scoped_lock lock(registry_.mutex_);
+  const auto unseen = registry_.log_.begin() + static_cast<std::ptrdiff_t>(seen_ - registry_.log_begin_);
   std::vector<LocalDelete> hits;
-  for (uint64_t number = seen_; number < registry_.log_begin_ + registry_.log_.size(); ++number) {
-    const LocalDelete& one = registry_.log_[number - registry_.log_begin_];
-    if (wrote(one)) hits.push_back(one);
-  }
+  if (unseen != registry_.log_.end()) hits = concerns({unseen, registry_.log_.end()});
   registry_.active_.erase(registry_.active_.find(seen_));
   seen_ = registry_.log_begin_ + registry_.log_.size();
   registry_.active_.insert(seen_);

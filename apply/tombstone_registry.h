@@ -13,6 +13,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <cstddef>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -71,9 +72,10 @@ class TombstoneRegistry {
     explicit Applier(TombstoneRegistry& registry) : registry_(registry) {}
     ~Applier() { Leave(); }
     void Begin();
-    // Deletes registered since Begin (or since the last call that returned some) that concern one of the keys for which
-    // `wrote` says true. Empty: the applier is in its commit phase and must commit or roll back, then Leave().
-    std::vector<LocalDelete> EnterCommit(const std::function<bool(const LocalDelete&)>& wrote);
+    // Deletes registered since Begin (or since the last call that returned some) that concern this transaction: `concerns` picks
+    // them. Empty: the applier is in its commit phase and must commit or roll back, then Leave().
+    using Concerns = std::function<std::vector<LocalDelete>(const std::vector<LocalDelete>&)>;
+    std::vector<LocalDelete> EnterCommit(const Concerns& concerns);
     void Leave();
 
    private:

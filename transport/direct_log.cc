@@ -98,7 +98,7 @@ class DirectLog::Reader : public LogReader {
 
 DirectLog::DirectLog(TailReader read_tail, size_t queue_bytes_max)
     : read_tail_(std::move(read_tail)), queue_bytes_max_(queue_bytes_max),
-      next_offset_(absl::ToUnixMicros(absl::Now())) {}
+      next_offset_(absl::ToUnixMicros(absl::Now())), writer_first_offset_(next_offset_) {}
 
 std::shared_ptr<DirectLog> DirectLog::Create(TailReader read_tail, size_t queue_bytes_max) {
   return std::shared_ptr<DirectLog>(new DirectLog(std::move(read_tail), queue_bytes_max));
@@ -107,6 +107,7 @@ std::shared_ptr<DirectLog> DirectLog::Create(TailReader read_tail, size_t queue_
 std::unique_ptr<LogWriter> DirectLog::OpenWriter() {
   std::scoped_lock lock(mutex_);
   writer_lost_ = false;
+  writer_first_offset_ = next_offset_;
   changed_.notify_all();
   return std::make_unique<Writer>(shared_from_this(), ++writer_, next_offset_);
 }
@@ -116,7 +117,7 @@ std::unique_ptr<LogReader> DirectLog::OpenReader() {
   entries_.clear();
   bytes_ = 0;
   // Whatever the living writer has read of the WAL may be missing here now, so it must begin again.
-  writer_lost_ = writer_ != 0;
+  writer_lost_ = next_offset_ != writer_first_offset_;
   changed_.notify_all();
   return std::make_unique<Reader>(shared_from_this(), ++reader_);
 }

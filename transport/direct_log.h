@@ -39,6 +39,7 @@ class DirectLog : public std::enable_shared_from_this<DirectLog> {
   std::deque<LogEntry> entries_;
   size_t bytes_ = 0;
   int64_t next_offset_;
+  int64_t writer_first_offset_;  // of the living writer
   int64_t applied_offset_ = -1;
   uint64_t writer_ = 0;  // serial number of the living writer, and of the living reader
   uint64_t reader_ = 0;
