@@ -2,8 +2,7 @@
 -- nobody else (rows of user tables stand in pgduet.conflict and pgduet.tombstone). Idempotent: `pgduet init` runs it each time.
 -- docs/architecture.md says who writes what, when.
 
-CREATE SCHEMA IF NOT EXISTS pgduet;
-REVOKE ALL ON SCHEMA pgduet FROM PUBLIC;
+-- The schema itself is made by `init`, which may need other rights for it.
 
 -- Who this database is. One row.
 CREATE TABLE IF NOT EXISTS pgduet.identity (
