@@ -1,0 +1,112 @@
+// A region's log as a Kafka topic with one partition. Options and contract of both ends; the
+// settings of the topic itself are kafka_admin.h's.
+//
+// Continuity rests on nothing of Kafka's but the order within the partition: the writer is
+// idempotent with acks=all and stops for good at its first failed message (make a new one and
+// continue from the tail); the reader keeps its position in its database, never in a consumer
+// group, and is told position_lost rather than moved elsewhere.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "transport/kafka_client.h"
+#include "transport/log.h"
+
+namespace pgduet {
+
+// pgduet.<group>.<region>.<set>
+std::string TopicName(std::string_view group, std::string_view region, std::string_view set);
+
+struct KafkaLogOptions {
+  KafkaOptions kafka;
+  std::string topic;
+  std::string group;
+  std::string origin;  // the region whose log this is
+  std::string set;
+  // Writer: what is appended and not durable, at most (one record is always let in).
+  size_t queue_bytes_max = 16 * 1024 * 1024;
+  // Reader: where Applied() is committed for lag tools, and the group.id of its requests; empty:
+  // not committed.
+  std::string consumer_group;
+};
+
+// Threads: one (the capture thread). Destroying it gives up what is not durable yet: that may or
+// may not reach the topic.
+class KafkaLogWriter : public LogWriter {
+ public:
+  // Does not wait for the brokers. Errors: forbidden_property, invalid_property.
+  static absl::StatusOr<std::unique_ptr<KafkaLogWriter>> Open(KafkaLogOptions options);
+  ~KafkaLogWriter() override;
+
+  // Errors after the first failed message: log_writer_lost (Unavailable), or the named error of
+  // what the broker refused.
+  absl::Status Append(std::string record) override;
+  absl::Status Wait(absl::Duration timeout) override;
+  uint64_t AppendedCount() const override { return appended_; }
+  uint64_t DurableCount() const override { return durable_; }
+  // Errors: broker_unreachable, topic_missing, position_lost (the topic was emptied),
+  // foreign_group, foreign_origin, and those of DecodeEnvelope.
+  absl::StatusOr<std::optional<LogTail>> ReadTail() override;
+
+  // False from the moment that no broker is connected until the next acknowledgement.
+  bool broker_up() const { return broker_up_; }
+
+ private:
+  explicit KafkaLogWriter(KafkaLogOptions options);
+  absl::Status Start();
+  static void OnDelivery(rd_kafka_t*, const rd_kafka_message_t* message, void* self);
+  static void OnError(rd_kafka_t* handle, int error, const char* reason, void* self);
+  void Delivered(const rd_kafka_message_t& message);
+  void Failed(absl::Status status);
+
+  const KafkaLogOptions options_;
+  // Payloads that librdkafka still refers to, in order; outlive the handle.
+  std::deque<std::string> pending_;
+  size_t pending_bytes_ = 0;
+  uint64_t appended_ = 0;
+  uint64_t durable_ = 0;
+  bool broker_up_ = true;
+  absl::Status status_;
+  KafkaTopic topic_;
+  KafkaHandle handle_;
+};
+
+// Threads: one reads; Interrupt() and Applied() from any.
+class KafkaLogReader : public LogReader {
+ public:
+  // Does not wait for the brokers. Errors: forbidden_property, invalid_property.
+  static absl::StatusOr<std::unique_ptr<KafkaLogReader>> Open(KafkaLogOptions options);
+  ~KafkaLogReader() override;
+
+  // Errors: broker_unreachable, topic_missing, position_lost.
+  absl::Status Seek(int64_t offset) override;
+  absl::StatusOr<std::optional<LogEntry>> Next(absl::Duration timeout) override;
+  void Applied(int64_t offset, Lsn through_lsn) override;
+  void Interrupt() override;
+
+ private:
+  explicit KafkaLogReader(KafkaLogOptions options);
+  absl::Status Start();
+  static void OnError(rd_kafka_t* handle, int error, const char* reason, void* self);
+  absl::Status CheckPosition(int64_t offset);
+  absl::Status StatusOf(const rd_kafka_message_t& message) const;
+  void CommitApplied();
+
+  const KafkaLogOptions options_;
+  KafkaHandle handle_;
+  KafkaQueue queue_;  // wakes Next()
+  absl::Status pending_error_;
+  std::atomic<bool> interrupted_ = false;
+  std::atomic<int64_t> applied_offset_ = -1;
+  int64_t committed_offset_ = -1;
+  std::chrono::steady_clock::time_point committed_at_;
+};
+
+}  // namespace pgduet

@@ -1,0 +1,138 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/named_error.h"
+#include "transport/kafka_log.h"
+
+namespace pgduet {
+namespace {
+
+constexpr std::chrono::seconds kCommitInterval{1};
+// Next() looks at Interrupt() at least this often, should a wake-up be lost between two polls.
+constexpr absl::Duration kPollMax = absl::Milliseconds(200);
+// A broker that has just become leader may not know its high watermark yet.
+constexpr absl::Duration kWatermarkPatience = absl::Seconds(3);
+
+}  // namespace
+
+KafkaLogReader::KafkaLogReader(KafkaLogOptions options) : options_(std::move(options)) {}
+
+absl::StatusOr<std::unique_ptr<KafkaLogReader>> KafkaLogReader::Open(KafkaLogOptions options) {
+  std::unique_ptr<KafkaLogReader> reader(new KafkaLogReader(std::move(options)));
+  PGDUET_RETURN_IF_ERROR(reader->Start());
+  return reader;
+}
+
+absl::Status KafkaLogReader::Start() {
+  const std::map<std::string, std::string> defaults = {
+      {"fetch.error.backoff.ms", "20"},
+      {"fetch.message.max.bytes", std::to_string(8 * 1024 * 1024)},
+      // More than a second of peak: a full queue makes librdkafka 2.0.2 pause for a second.
+      {"queued.max.messages.kbytes", std::to_string(32 * 1024)},
+      {"queued.min.messages", "100000"},
+  };
+  const std::map<std::string, std::string> fixed = {
+      {"auto.offset.reset", "error"},
+      {"check.crcs", "true"},
+      {"enable.auto.commit", "false"},
+      {"enable.auto.offset.store", "false"},
+      {"group.id", options_.consumer_group.empty() ? "pgduet" : options_.consumer_group},
+  };
+  PGDUET_ASSIGN_OR_RETURN(KafkaConf conf, NewKafkaConf(options_.kafka, defaults, fixed));
+  rd_kafka_conf_set_opaque(conf.get(), this);
+  rd_kafka_conf_set_error_cb(conf.get(), OnError);
+  PGDUET_ASSIGN_OR_RETURN(handle_, NewKafkaHandle(RD_KAFKA_CONSUMER, std::move(conf)));
+  rd_kafka_poll_set_consumer(handle_.get());
+  queue_.reset(rd_kafka_queue_get_consumer(handle_.get()));
+  return absl::OkStatus();
+}
+
+KafkaLogReader::~KafkaLogReader() {
+  queue_.reset();
+  if (handle_ != nullptr) rd_kafka_consumer_close(handle_.get());
+}
+
+absl::Status KafkaLogReader::Seek(int64_t offset) {
+  pending_error_ = absl::OkStatus();
+  if (offset >= 0) PGDUET_RETURN_IF_ERROR(CheckPosition(offset));
+  const int64_t begin = offset >= 0 ? offset : RD_KAFKA_OFFSET_BEGINNING;
+  const auto error = rd_kafka_assign(handle_.get(), SinglePartition(options_.topic, begin).get());
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
+  return KafkaStatus(error, fmt::format("assign a topic's partition: topic={}", options_.topic));
+}
+
+absl::Status KafkaLogReader::CheckPosition(int64_t offset) {
+  const absl::Time deadline = absl::Now() + kWatermarkPatience;
+  while (true) {
+    PGDUET_ASSIGN_OR_RETURN(const Watermarks marks,
+                            QueryWatermarks(handle_.get(), options_.kafka, options_.topic));
+    if (marks.low <= offset && offset <= marks.high) return absl::OkStatus();
+    if (offset < marks.low || absl::Now() > deadline) {
+      return PositionLost(fmt::format(
+          "topic does not reach to the position read so far: topic={} position={} first={} end={}",
+          options_.topic, offset, marks.low, marks.high));
+    }
+  }
+}
+
+absl::StatusOr<std::optional<LogEntry>> KafkaLogReader::Next(absl::Duration timeout) {
+  CommitApplied();
+  const absl::Time deadline = absl::Now() + timeout;
+  while (true) {
+    if (interrupted_.exchange(false)) return std::nullopt;
+    const absl::Duration wait = std::clamp(deadline - absl::Now(), absl::ZeroDuration(), kPollMax);
+    const KafkaMessage message(rd_kafka_consumer_poll(handle_.get(), ToMilliseconds(wait)));
+    if (!pending_error_.ok()) return std::exchange(pending_error_, absl::OkStatus());
+    if (message != nullptr) {
+      if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return StatusOf(*message);
+      return LogEntry{message->offset, {static_cast<const char*>(message->payload), message->len}};
+    }
+    if (absl::Now() >= deadline) return std::nullopt;
+  }
+}
+
+absl::Status KafkaLogReader::StatusOf(const rd_kafka_message_t& message) const {
+  const std::string_view detail = rd_kafka_message_errstr(&message);
+  if (message.err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+      message.err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+    return PositionLost(fmt::format("topic no longer holds the next position: topic={} detail={}",
+                                    options_.topic, detail));
+  }
+  return KafkaStatus(message.err, fmt::format("read a topic: topic={}", options_.topic), detail);
+}
+
+void KafkaLogReader::OnError(rd_kafka_t* handle, int error, const char* reason, void* self) {
+  auto& reader = *static_cast<KafkaLogReader*>(self);
+  if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+    reader.pending_error_ = BrokerUnreachable(reader.options_.kafka.brokers, reason);
+  } else if (error == RD_KAFKA_RESP_ERR__FATAL) {
+    char detail[512] = "";
+    const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(handle, detail, sizeof(detail));
+    reader.pending_error_ = KafkaStatus(cause, "kafka consumer failed for good", detail);
+  }
+}
+
+void KafkaLogReader::Applied(int64_t offset, Lsn) {
+  int64_t known = applied_offset_;
+  while (known < offset && !applied_offset_.compare_exchange_weak(known, offset)) {
+  }
+}
+
+// Fire and forget: nothing of ours reads it back.
+void KafkaLogReader::CommitApplied() {
+  const int64_t applied = applied_offset_;
+  if (options_.consumer_group.empty() || applied <= committed_offset_) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - committed_at_ < kCommitInterval) return;
+  committed_at_ = now;
+  committed_offset_ = applied;
+  rd_kafka_commit(handle_.get(), SinglePartition(options_.topic, applied + 1).get(), /*async=*/1);
+}
+
+void KafkaLogReader::Interrupt() {
+  interrupted_ = true;
+  rd_kafka_queue_yield(queue_.get());
+}
+
+}  // namespace pgduet

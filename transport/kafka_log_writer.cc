@@ -1,0 +1,127 @@
+#include <fmt/format.h>
+
+#include "base/named_error.h"
+#include "schemas/record.h"
+#include "transport/kafka_log.h"
+#include "transport/kafka_tail.h"
+
+namespace pgduet {
+
+std::string TopicName(std::string_view group, std::string_view region, std::string_view set) {
+  return fmt::format("pgduet.{}.{}.{}", group, region, set);
+}
+
+KafkaLogWriter::KafkaLogWriter(KafkaLogOptions options) : options_(std::move(options)) {}
+
+absl::StatusOr<std::unique_ptr<KafkaLogWriter>> KafkaLogWriter::Open(KafkaLogOptions options) {
+  std::unique_ptr<KafkaLogWriter> writer(new KafkaLogWriter(std::move(options)));
+  PGDUET_RETURN_IF_ERROR(writer->Start());
+  return writer;
+}
+
+absl::Status KafkaLogWriter::Start() {
+  const std::map<std::string, std::string> defaults = {{"linger.ms", "0"}};
+  const std::map<std::string, std::string> fixed = {
+      {"acks", "all"},
+      {"enable.idempotence", "true"},
+      // A message that fails for good stops all after it: no gap in the topic.
+      {"enable.gapless.guarantee", "true"},
+      {"message.max.bytes", std::to_string(kRecordBytesMax + 64 * 1024)},
+      {"message.timeout.ms", "0"},
+      {"queue.buffering.max.kbytes", std::to_string(options_.queue_bytes_max / 512 + 4096)},
+      {"queue.buffering.max.messages", "1000000"},
+  };
+  PGDUET_ASSIGN_OR_RETURN(KafkaConf conf, NewKafkaConf(options_.kafka, defaults, fixed));
+  rd_kafka_conf_set_opaque(conf.get(), this);
+  rd_kafka_conf_set_dr_msg_cb(conf.get(), OnDelivery);
+  rd_kafka_conf_set_error_cb(conf.get(), OnError);
+  PGDUET_ASSIGN_OR_RETURN(handle_, NewKafkaHandle(RD_KAFKA_PRODUCER, std::move(conf)));
+  topic_.reset(rd_kafka_topic_new(handle_.get(), options_.topic.c_str(), nullptr));
+  if (topic_ != nullptr) return absl::OkStatus();
+  return KafkaStatus(rd_kafka_last_error(), fmt::format("open a topic: topic={}", options_.topic));
+}
+
+KafkaLogWriter::~KafkaLogWriter() {
+  if (handle_ == nullptr) return;
+  // Payloads are ours: librdkafka must have let go of them before they die.
+  rd_kafka_purge(handle_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                    RD_KAFKA_PURGE_F_NON_BLOCKING);
+  topic_.reset();
+  handle_.reset();
+}
+
+absl::Status KafkaLogWriter::Append(std::string record) {
+  PGDUET_RETURN_IF_ERROR(status_);
+  if (!pending_.empty() && pending_bytes_ + record.size() > options_.queue_bytes_max) {
+    return absl::ResourceExhaustedError("producer queue is full");
+  }
+  pending_.push_back(std::move(record));
+  std::string& payload = pending_.back();
+  if (rd_kafka_produce(topic_.get(), 0, /*msgflags=*/0, payload.data(), payload.size(), nullptr, 0,
+                       nullptr) == 0) {
+    pending_bytes_ += payload.size();
+    ++appended_;
+    return absl::OkStatus();
+  }
+  pending_.pop_back();
+  const rd_kafka_resp_err_t error = rd_kafka_last_error();
+  if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+    return absl::ResourceExhaustedError("producer queue is full");
+  Failed(KafkaStatus(error, fmt::format("append to a topic: topic={}", options_.topic)));
+  return status_;
+}
+
+absl::Status KafkaLogWriter::Wait(absl::Duration timeout) {
+  // Serves what has arrived, or waits for the first event: a delivery, or an error.
+  rd_kafka_poll(handle_.get(), status_.ok() ? ToMilliseconds(timeout) : 0);
+  return status_;
+}
+
+absl::StatusOr<std::optional<LogTail>> KafkaLogWriter::ReadTail() {
+  return ReadKafkaTail(options_);
+}
+
+void KafkaLogWriter::OnDelivery(rd_kafka_t*, const rd_kafka_message_t* message, void* self) {
+  static_cast<KafkaLogWriter*>(self)->Delivered(*message);
+}
+
+void KafkaLogWriter::Delivered(const rd_kafka_message_t& message) {
+  if (!status_.ok()) return;
+  if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    Failed(KafkaStatus(message.err, fmt::format("append to a topic: topic={}", options_.topic)));
+    return;
+  }
+  // Reports of one partition come in order, so this one is the oldest pending record's. If it is
+  // not, order is lost.
+  if (pending_.empty() || message.payload != pending_.front().data()) {
+    Failed(NamedError(absl::StatusCode::kUnavailable, "log_writer_lost",
+                      fmt::format("kafka acknowledged out of order: topic={}", options_.topic)));
+    return;
+  }
+  broker_up_ = true;
+  pending_bytes_ -= pending_.front().size();
+  pending_.pop_front();
+  ++durable_;
+}
+
+void KafkaLogWriter::OnError(rd_kafka_t* handle, int error, const char* reason, void* self) {
+  auto& writer = *static_cast<KafkaLogWriter*>(self);
+  if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) writer.broker_up_ = false;
+  if (error != RD_KAFKA_RESP_ERR__FATAL) return;
+  char detail[512] = "";
+  const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(handle, detail, sizeof(detail));
+  const absl::Status named =
+      KafkaStatus(cause, "kafka producer failed for good", detail[0] ? detail : reason);
+  writer.Failed(
+      absl::IsUnavailable(named)
+          ? Renamed(named, absl::StatusCode::kUnavailable, "log_writer_lost",
+                    "The agent makes a new producer and continues from the topic's tail by itself.")
+          : named);
+}
+
+// The first failure stays: what is pending may or may not be in the topic.
+void KafkaLogWriter::Failed(absl::Status status) {
+  if (status_.ok()) status_ = std::move(status);
+}
+
+}  // namespace pgduet
