@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/config_values.h"
 #include "agent/names.h"
 #include "agent/setup/findings.h"
 #include "base/named_error.h"
@@ -64,7 +65,9 @@ absl::Status RegionSetup::Do(const std::string& sql, const std::string& done) {
 }
 
 absl::Status RegionSetup::Run() {
-  PGDUET_RETURN_IF_ERROR(Connect());
+  if (absl::Status connected = Connect(); !connected.ok()) {
+    return absl::IsCancelled(connected) ? absl::OkStatus() : connected;
+  }
   PGDUET_RETURN_IF_ERROR(RefuseUnready());
   PGDUET_RETURN_IF_ERROR(MakeSidecar());
   PGDUET_RETURN_IF_ERROR(Grant());
@@ -75,10 +78,30 @@ absl::Status RegionSetup::Run() {
   return MakeTopic();
 }
 
+// The role that the agent's conninfo names is made when there is an admin to make it.
+absl::Status RegionSetup::MakeRole() {
+  const std::string user = ConninfoValue(region_.postgres, "user");
+  if (region_.postgres_admin.empty() || user.empty()) return absl::OkStatus();
+  PGDUET_ASSIGN_OR_RETURN(const bool there, Exists(*admin_, "SELECT 1 FROM pg_roles WHERE rolname = $1", {user}));
+  if (there) return absl::OkStatus();
+  std::string sql = fmt::format("CREATE ROLE {} LOGIN REPLICATION", QuoteName(user));
+  const std::string password = ConninfoValue(region_.postgres, "password");
+  if (!password.empty()) sql += " PASSWORD " + (dry_run_ ? "'***'" : admin_->QuoteLiteral(password));
+  return Do(sql, fmt::format("role {} created", user));
+}
+
 absl::Status RegionSetup::Connect() {
-  PGDUET_ASSIGN_OR_RETURN(runtime_, PgConnection::Open({.conninfo = region_.postgres, .application_name = "pgduet init", .settings = {}}));
   PGDUET_ASSIGN_OR_RETURN(admin_, PgConnection::Open({.conninfo = region_.admin_conninfo(), .application_name = "pgduet init", .settings = {}}));
   PGDUET_RETURN_IF_ERROR(admin_->Query("SET client_min_messages = warning").status());
+  PGDUET_RETURN_IF_ERROR(MakeRole());
+  absl::StatusOr<std::unique_ptr<PgConnection>> runtime =
+      PgConnection::Open({.conninfo = region_.postgres, .application_name = "pgduet init", .settings = {}});
+  if (!runtime.ok() && dry_run_) {
+    fmt::print("-- the rest is printed once the role of the agent's conninfo exists and may connect\n");
+    return absl::CancelledError();
+  }
+  PGDUET_RETURN_IF_ERROR(runtime.status());
+  runtime_ = *std::move(runtime);
   PGDUET_ASSIGN_OR_RETURN(const PgResult role,
                           runtime_->Query("SELECT quote_ident(current_user), rolsuper, rolreplication FROM pg_roles WHERE rolname = current_user"));
   role_ = std::string(role.Text(0, 0));

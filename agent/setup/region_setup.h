@@ -23,6 +23,7 @@ class RegionSetup {
 
  private:
   absl::Status Connect();
+  absl::Status MakeRole();
   absl::Status RefuseUnready();
   absl::Status MakeSidecar();
   absl::Status Grant();
