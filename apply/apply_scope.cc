@@ -15,15 +15,15 @@ CommitTime InsertedKeys::TimeOf(TableKey key) const {
   return time;
 }
 
-std::vector<LocalDelete> InsertedKeys::Among(const std::vector<LocalDelete>& deletes) const {
+std::vector<KeyDelete> InsertedKeys::Among(const std::vector<KeyDelete>& deletes) const {
   absl::flat_hash_set<uint64_t> wanted;
-  for (const LocalDelete& one : deletes) wanted.insert(HashOf(one.key));
+  for (const KeyDelete& one : deletes) wanted.insert(HashOf(one.key));
   absl::flat_hash_set<uint64_t> met;
   for (const uint64_t hash : hashes_) {
     if (wanted.contains(hash)) met.insert(hash);
   }
-  std::vector<LocalDelete> hits;
-  for (const LocalDelete& one : deletes) {
+  std::vector<KeyDelete> hits;
+  for (const KeyDelete& one : deletes) {
     const bool hit = one.key_text.empty() ? tables_.contains(one.key.table) : met.contains(HashOf(one.key));
     if (hit) hits.push_back(one);
   }

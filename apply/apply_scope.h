@@ -47,7 +47,7 @@ class InsertedKeys {
   // The newest time given to the key; kOldestTime: not among them.
   CommitTime TimeOf(TableKey key) const;
   // Those of the deletes (truncates of a table that has inserted keys too) that meet an inserted key. One pass.
-  std::vector<LocalDelete> Among(const std::vector<LocalDelete>& deletes) const;
+  std::vector<KeyDelete> Among(const std::vector<KeyDelete>& deletes) const;
 
  private:
   static uint64_t HashOf(TableKey key) { return key.key_hash ^ (uint64_t{key.table} * 0x9E3779B97F4A7C15U); }

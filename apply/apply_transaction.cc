@@ -26,7 +26,7 @@ constexpr char kProgressSql[] =
 }  // namespace
 
 ApplyTransaction::ApplyTransaction(ApplyScope scope, DecoderBarrier& barrier, Grouping grouping, std::stop_token stop)
-    : scope_(scope), barrier_(barrier), grouping_(grouping), stop_(std::move(stop)), gate_(scope.registry) {}
+    : scope_(scope), barrier_(barrier), grouping_(grouping), stop_(std::move(stop)), gate_(scope.registry, scope.origin) {}
 
 ApplyTransaction::~ApplyTransaction() { Rollback(); }
 
@@ -51,6 +51,7 @@ absl::Status ApplyTransaction::Begin(const RecordHeader& last) {
 
 absl::Status ApplyTransaction::Apply(const std::vector<ApplyUnit>& units) {
   PGDUET_ASSIGN_OR_RETURN(const std::vector<Segment> segments, GroupChanges(units, scope_.catalog, grouping_));
+  if (!scope_.identity.OnlyTwo()) RegisterDeletes(segments, units);
   for (const Segment& segment : segments) {
     for (const TableGroups& table : segment.tables) touched_[table.table->oid] = {table.relation, table.table};
     PGDUET_RETURN_IF_ERROR(ApplySegment(segment, units));
@@ -60,6 +61,26 @@ absl::Status ApplyTransaction::Apply(const std::vector<ApplyUnit>& units) {
         ApplyTruncate(scope_, truncation.table, truncation.relation, units[truncation.unit], counts_));
   }
   return absl::OkStatus();
+}
+
+// Another origin's transaction may have brought one of these keys to life and not committed yet; one of us must see the other.
+void ApplyTransaction::RegisterDeletes(const std::vector<Segment>& segments, const std::vector<ApplyUnit>& units) {
+  std::vector<KeyDelete> deletes;
+  for (const Segment& segment : segments) {
+    for (const TableGroups& table : segment.tables) {
+      for (const KeyGroup& group : table.groups) {
+        if (group.steps.back().kind != ChangeKind::kDelete) continue;
+        const ApplyUnit& unit = units[group.steps.back().unit];
+        deletes.push_back({.key = {table.table->oid, group.key_hash}, .key_text = group.key_text,
+                           .version = unit.version(), .incarnation = unit.header.incarnation});
+      }
+    }
+    if (!segment.truncation) continue;
+    const ApplyUnit& unit = units[segment.truncation->unit];
+    deletes.push_back({.key = {segment.truncation->table->oid, 0}, .key_text = {},
+                       .version = unit.version(), .incarnation = unit.header.incarnation});
+  }
+  if (!deletes.empty()) gate_.RegisterDeletes(std::move(deletes));
 }
 
 absl::Status ApplyTransaction::ApplySegment(const Segment& segment, const std::vector<ApplyUnit>& units) {
@@ -99,7 +120,7 @@ absl::Status ApplyTransaction::ApplyByRow(const TableGroups& table, std::vector<
 absl::Status ApplyTransaction::Commit(const RecordHeader& last, int64_t log_offset, const AppliedVector& vector) {
   // A chunk without row changes leaves BEGIN and marker queued.
   if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
-  const auto concerns = [&](const std::vector<LocalDelete>& deletes) { return inserted_.Among(deletes); };
+  const auto concerns = [&](const std::vector<KeyDelete>& deletes) { return inserted_.Among(deletes); };
   for (auto late = gate_.EnterCommit(concerns); !late.empty(); late = gate_.EnterCommit(concerns)) {
     PGDUET_RETURN_IF_ERROR(DecideLateDeletes(late, last));
   }
@@ -120,8 +141,8 @@ absl::Status ApplyTransaction::Commit(const RecordHeader& last, int64_t log_offs
   return absl::OkStatus();
 }
 
-absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<LocalDelete>& deletes, const RecordHeader& last) {
-  for (const LocalDelete& one : deletes) {
+absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<KeyDelete>& deletes, const RecordHeader& last) {
+  for (const KeyDelete& one : deletes) {
     if (!one.key_text.empty()) {
       PGDUET_RETURN_IF_ERROR(DecideLateDelete(one, last));
       continue;
@@ -139,7 +160,7 @@ absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<LocalDelete>&
     for (int row = 0; row < rows.front().rows(); ++row) {
       std::vector<Value> key;
       for (int part = 0; part < rows.front().columns(); ++part) key.push_back({ValueKind::kText, rows.front().Text(row, part)});
-      LocalDelete of_row = one;
+      KeyDelete of_row = one;
       of_row.key_text = KeyText(table, key);
       of_row.key.key_hash = KeyHash(of_row.key_text);
       if (inserted_.TimeOf(of_row.key) == kOldestTime) continue;  // updated, not inserted: the truncate did not meet it
@@ -149,7 +170,7 @@ absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<LocalDelete>&
   return absl::OkStatus();
 }
 
-absl::Status ApplyTransaction::DecideLateDelete(const LocalDelete& one, const RecordHeader& last) {
+absl::Status ApplyTransaction::DecideLateDelete(const KeyDelete& one, const RecordHeader& last) {
   const auto& [relation, table] = touched_.at(one.key.table);
   const TableGroups groups{.relation = relation, .table = table, .groups = {}, .by_key = {}};
   KeyGroup group{.key_text = one.key_text, .key_hash = one.key.key_hash, .steps = {}};

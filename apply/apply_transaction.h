@@ -39,10 +39,11 @@ class ApplyTransaction {
   const ApplyCounts& counts() const { return counts_; }
 
  private:
+  void RegisterDeletes(const std::vector<Segment>& segments, const std::vector<ApplyUnit>& units);
   absl::Status ApplySegment(const Segment& segment, const std::vector<ApplyUnit>& units);
   absl::Status ApplyByRow(const TableGroups& table, std::vector<size_t> groups, const std::vector<ApplyUnit>& units);
-  absl::Status DecideLateDeletes(const std::vector<LocalDelete>& deletes, const RecordHeader& last);
-  absl::Status DecideLateDelete(const LocalDelete& one, const RecordHeader& last);
+  absl::Status DecideLateDeletes(const std::vector<KeyDelete>& deletes, const RecordHeader& last);
+  absl::Status DecideLateDelete(const KeyDelete& one, const RecordHeader& last);
 
   ApplyScope scope_;
   DecoderBarrier& barrier_;

@@ -20,11 +20,11 @@ constexpr char kTombstonesSql[] =
     "WHERE (t.commit_time, t.rank, t.commit_lsn) < (excluded.commit_time, excluded.rank, excluded.commit_lsn)";
 
 // Keys of one table, each once: the last delete of a transaction is like its first.
-std::vector<LocalDelete> Unique(std::vector<LocalDelete> deletes) {
+std::vector<KeyDelete> Unique(std::vector<KeyDelete> deletes) {
   std::sort(deletes.begin(), deletes.end(),
-            [](const LocalDelete& a, const LocalDelete& b) { return a.key_text < b.key_text; });
+            [](const KeyDelete& a, const KeyDelete& b) { return a.key_text < b.key_text; });
   deletes.erase(std::unique(deletes.begin(), deletes.end(),
-                            [](const LocalDelete& a, const LocalDelete& b) { return a.key_text == b.key_text; }),
+                            [](const KeyDelete& a, const KeyDelete& b) { return a.key_text == b.key_text; }),
                 deletes.end());
   return deletes;
 }
@@ -53,8 +53,9 @@ absl::Status DeleteJournal::CollectRow(const LocalTransaction& transaction, cons
                                        const Change& change, std::vector<TableDeletes>& tables) {
   const auto& relation = batch.relations[change.relation];
   PGDUET_ASSIGN_OR_RETURN(const auto table, catalog_->Find(relation));
-  LocalDelete gone{.key = {.table = table->oid}, .key_text = {},
-                   .version = {.commit_time = transaction.commit_time, .rank = identity_.rank, .commit_lsn = transaction.commit_lsn}};
+  KeyDelete gone{.key = {.table = table->oid}, .key_text = {},
+                   .version = {.commit_time = transaction.commit_time, .rank = identity_.rank, .commit_lsn = transaction.commit_lsn},
+                 .incarnation = identity_.incarnation};
   if (change.kind != ChangeKind::kTruncate) {
     const std::vector<Value> key = table->KeyOf(batch.OldRowOf(change));
     gone.key_text = KeyText(*table, key);
@@ -92,12 +93,12 @@ absl::Status DeleteJournal::Record(const LocalTransaction& transaction, const Ch
   if (status.ok()) {
     // Done by an earlier run, with all its chunks; the one at the very position may be done in part.
     if (transaction.commit_lsn < done_through_) return absl::OkStatus();
-    std::vector<LocalDelete> all;
+    std::vector<KeyDelete> all;
     for (const TableDeletes& table : *tables) all.insert(all.end(), table.deletes.begin(), table.deletes.end());
-    registry_.RegisterLocalDeletes(all);
+    registry_.RegisterDeletes(all);
     registry_.WaitForCommits();
     status = Write(transaction, *tables);
-    if (status.ok()) registry_.LocalDeletesWritten(all);
+    if (status.ok()) registry_.DeletesWritten(all);
   }
   // Whatever went wrong, a fresh session starts clean; registering twice does no harm.
   if (!status.ok()) session_.reset();
@@ -115,7 +116,7 @@ absl::Status DeleteJournal::Write(const LocalTransaction& transaction, const std
   PGDUET_RETURN_IF_ERROR(Replay(transaction, tables));
   for (const TableDeletes& table : tables) {
     ArrayLiteral digests, keys;
-    for (const LocalDelete& one : table.deletes) {
+    for (const KeyDelete& one : table.deletes) {
       digests.Add(KeyDigest(one.key_text));
       keys.Add(one.key_text);
     }
@@ -211,7 +212,7 @@ absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction, con
       fmt::arg("name", session_->connection().QuoteLiteral(target.name)));
   ArrayLiteral digests;
   std::vector<ArrayLiteral> parts(table.truncated ? 0 : target.keys.size());
-  for (const LocalDelete& one : table.deletes) {
+  for (const KeyDelete& one : table.deletes) {
     if (table.truncated && !one.key_text.empty()) continue;
     digests.Add(KeyDigest(one.key_text));
     const std::vector<std::string> values = KeyValues(one.key_text);

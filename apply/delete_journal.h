@@ -35,7 +35,7 @@ class DeleteJournal {
   struct TableDeletes {
     std::shared_ptr<const Relation> relation;
     std::shared_ptr<const TargetTable> table;
-    std::vector<LocalDelete> deletes;
+    std::vector<KeyDelete> deletes;
     bool truncated = false;
   };
   absl::Status OpenSession();

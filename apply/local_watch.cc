@@ -27,7 +27,17 @@ void LocalWatch::BarrierDecoded(std::string_view token) {
   decoded_.notify_all();
 }
 
-void LocalWatch::DecodedThrough(Lsn) {}
+void LocalWatch::DecodedThrough(Lsn lsn) {
+  std::scoped_lock lock(mutex_);
+  decoded_through_ = lsn;
+  decoded_.notify_all();
+}
+
+bool LocalWatch::WaitDecoded(Lsn commit_lsn, absl::Duration timeout, std::stop_token stop) {
+  std::unique_lock lock(mutex_);
+  return decoded_.wait_for(lock, stop, absl::ToChronoNanoseconds(timeout),
+                           [&] { return decoded_through_ > commit_lsn || !commit_lsn.valid(); });
+}
 
 Lsn LocalWatch::DurableThrough(Lsn wanted) { return journal_.DurableThrough(wanted); }
 

@@ -28,6 +28,7 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
   Lsn DurableThrough(Lsn wanted) override;
 
   absl::Status Wait(absl::Duration timeout, std::stop_token stop) override;
+  bool WaitDecoded(Lsn commit_lsn, absl::Duration timeout, std::stop_token stop) override;
 
  private:
   absl::StatusOr<std::string> EmitToken();
@@ -41,6 +42,7 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
   std::condition_variable_any decoded_;
   absl::flat_hash_set<std::string> awaited_;
   uint64_t next_token_ = 0;
+  Lsn decoded_through_;
   const std::string run_;  // tokens of an earlier run must not count
 };
 

@@ -217,8 +217,18 @@ absl::Status OriginSession::HoldBack(const Pending& first, const Pending& last) 
     if (stop_.stop_requested()) return absl::CancelledError("stopped while holding a transaction back");
     shared_.set_state("holding");
   }
+  WaitForDecoder(needed);
   CommitTime newest = std::max(first.last.commit_time, last.last.commit_time);
   return WaitForClock(newest);
+}
+
+// What the peer had seen of us must have passed our own decoder, or it looks concurrent. A decoder that does not move (capture is
+// stopped) is not waited for again and again: then what it has not seen counts as concurrent.
+void OriginSession::WaitForDecoder(const AppliedVector& needed) {
+  const Position& ours = needed.At(shared_.identity.rank);
+  if (ours.incarnation != shared_.identity.incarnation || ours.commit_lsn <= shared_.identity.baseline_lsn) return;
+  const absl::Duration patience = decoder_is_late_ ? absl::ZeroDuration() : absl::Seconds(10);
+  decoder_is_late_ = !shared_.barrier.WaitDecoded(ours.commit_lsn, patience, stop_);
 }
 
 absl::Status OriginSession::WaitForClock(CommitTime commit_time) {

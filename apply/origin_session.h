@@ -54,6 +54,7 @@ class OriginSession {
   absl::Status Take(LogPump::Item item, std::vector<Pending>& batch);
   absl::Status Heartbeat(LogPump::Item& item);
   absl::Status HoldBack(const Pending& first, const Pending& last);
+  void WaitForDecoder(const AppliedVector& needed);
   absl::Status WaitForClock(CommitTime commit_time);  // the database's clock, see docs/architecture.md
   absl::Status ApplyBatch(std::vector<Pending> batch, Grouping grouping);
   absl::Status ApplyLarge(Pending first, Grouping grouping);
@@ -79,6 +80,7 @@ class OriginSession {
   absl::Time durable_reported_ = absl::InfinitePast();
   absl::Time heartbeat_stored_ = absl::InfinitePast();
   CommitTime in_effect_up_to_ = 0;
+  bool decoder_is_late_ = false;
 };
 
 }  // namespace pgduet

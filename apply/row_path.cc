@@ -90,6 +90,12 @@ absl::StatusOr<std::vector<RowPath::Standing>> RowPath::Read(const TableGroups& 
   const std::vector<Oid> key_types = ScalarTypes(*table.table, table.table->keys);
   const std::string whole_table = KeyDigest("");
   std::vector<bool> asked_tombstone(groups.size());
+  // Pending deletes before tombstones: what is written and taken back from the pending ones in between is seen by one of
+  // the two looks at least.
+  std::vector<std::optional<PendingDelete>> pending;
+  for (const size_t group : groups) {
+    pending.push_back(scope_.registry.Pending({table.table->oid, table.groups[group].key_hash}, scope_.origin));
+  }
   for (size_t place = 0; place < groups.size(); ++place) {
     const KeyGroup& group = table.groups[groups[place]];
     PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(read_sql, KeyParameters(group), key_types).status());
@@ -107,7 +113,7 @@ absl::StatusOr<std::vector<RowPath::Standing>> RowPath::Read(const TableGroups& 
   for (size_t place = 0; place < groups.size(); ++place) {
     standings.push_back(ParseRow(results[at++]));
     const PgResult* tombstone = asked_tombstone[place] ? &results[at++] : nullptr;
-    if (!standings.back().exists) ParseTombstone(table, table.groups[groups[place]], tombstone, standings.back());
+    if (!standings.back().exists) ParseTombstone(tombstone, pending[place], standings.back());
   }
   return standings;
 }
@@ -130,7 +136,7 @@ RowPath::Standing RowPath::ParseRow(const PgResult& row) const {
   return standing;
 }
 
-void RowPath::ParseTombstone(const TableGroups& table, const KeyGroup& group, const PgResult* result,
+void RowPath::ParseTombstone(const PgResult* result, const std::optional<PendingDelete>& pending,
                              Standing& standing) const {
   if (result != nullptr && result->rows() > 0) {
     standing.state.kind = LocalState::Kind::kDeleted;
@@ -138,12 +144,11 @@ void RowPath::ParseTombstone(const TableGroups& table, const KeyGroup& group, co
                               .commit_lsn = Lsn::Parse(result->Text(0, 3)).value_or(Lsn())};
     standing.incarnation = ParseIncarnation(result->Text(0, 2));
   }
-  // A local delete whose tombstone is on its way.
-  const std::optional<Version> pending = scope_.registry.Pending({table.table->oid, group.key_hash});
-  if (pending && (standing.state.kind == LocalState::Kind::kNeverSeen || standing.state.version < *pending)) {
+  // A delete whose tombstone is on its way: a local one, or another origin's.
+  if (pending && (standing.state.kind == LocalState::Kind::kNeverSeen || standing.state.version < pending->version)) {
     standing.state.kind = LocalState::Kind::kDeleted;
-    standing.state.version = *pending;
-    standing.incarnation = scope_.identity.incarnation;
+    standing.state.version = pending->version;
+    standing.incarnation = pending->incarnation;
   }
 }
 

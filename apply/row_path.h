@@ -41,7 +41,7 @@ class RowPath {
   };
   absl::StatusOr<std::vector<Standing>> Read(const TableGroups& table, const std::vector<size_t>& groups);
   Standing ParseRow(const PgResult& row) const;
-  void ParseTombstone(const TableGroups& table, const KeyGroup& group, const PgResult* result, Standing& standing) const;
+  void ParseTombstone(const PgResult* result, const std::optional<PendingDelete>& pending, Standing& standing) const;
   bool Covered(const Standing& standing, const AppliedVector& vector) const;
   absl::StatusOr<Outcome> Decide(const TableGroups& table, const KeyGroup& group, Standing& standing);
   absl::Status LogConflict(const TableGroups& table, const KeyGroup& group, const KeyStep& step, const Resolution& resolution,

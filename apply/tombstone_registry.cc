@@ -38,12 +38,11 @@ size_t TombstoneRegistry::size() const {
   return keys_.size();
 }
 
-void TombstoneRegistry::RegisterLocalDeletes(const std::vector<LocalDelete>& deletes) {
+void TombstoneRegistry::RegisterDeletes(const std::vector<KeyDelete>& deletes) {
   std::scoped_lock lock(mutex_);
-  for (const LocalDelete& one : deletes) {
+  for (const KeyDelete& one : deletes) {
     Insert(one.key);
-    Version& newest = pending_.try_emplace(one.key, one.version).first->second;
-    newest = std::max(newest, one.version);
+    pending_[one.key].push_back({one.version, one.incarnation});
     if (!active_.empty()) log_.push_back(one);
   }
   if (active_.empty()) log_begin_ += deletes.size();
@@ -56,20 +55,25 @@ void TombstoneRegistry::WaitForCommits() {
   committed_.wait(lock, [&] { return committing_.empty() || *committing_.begin() >= first_later; });
 }
 
-void TombstoneRegistry::LocalDeletesWritten(const std::vector<LocalDelete>& deletes) {
+void TombstoneRegistry::DeletesWritten(const std::vector<KeyDelete>& deletes) {
   std::scoped_lock lock(mutex_);
-  for (const LocalDelete& one : deletes) {
+  for (const KeyDelete& one : deletes) {
     auto at = pending_.find(one.key);
-    if (at != pending_.end() && at->second <= one.version) pending_.erase(at);
+    if (at == pending_.end()) continue;
+    std::erase_if(at->second, [&](const PendingDelete& pending) { return pending.version == one.version; });
+    if (at->second.empty()) pending_.erase(at);
   }
 }
 
-std::optional<Version> TombstoneRegistry::Pending(TableKey key) const {
+std::optional<PendingDelete> TombstoneRegistry::Pending(TableKey key, Rank except) const {
   std::scoped_lock lock(mutex_);
-  std::optional<Version> newest;
+  std::optional<PendingDelete> newest;
   for (const TableKey& candidate : {key, TableKey{key.table, 0}}) {
     auto at = pending_.find(candidate);
-    if (at != pending_.end() && (!newest || *newest < at->second)) newest = at->second;
+    if (at == pending_.end()) continue;
+    for (const PendingDelete& one : at->second) {
+      if (one.version.rank != except && (!newest || newest->version < one.version)) newest = one;
+    }
   }
   return newest;
 }
@@ -90,11 +94,14 @@ void TombstoneRegistry::Applier::Begin() {
   active_ = true;
 }
 
-std::vector<LocalDelete> TombstoneRegistry::Applier::EnterCommit(const Concerns& concerns) {
+std::vector<KeyDelete> TombstoneRegistry::Applier::EnterCommit(const Concerns& concerns) {
   std::scoped_lock lock(registry_.mutex_);
   const auto unseen = registry_.log_.begin() + static_cast<std::ptrdiff_t>(seen_ - registry_.log_begin_);
-  std::vector<LocalDelete> hits;
-  if (unseen != registry_.log_.end()) hits = concerns({unseen, registry_.log_.end()});
+  std::vector<KeyDelete> hits;
+  std::vector<KeyDelete> of_others;
+  std::copy_if(unseen, registry_.log_.end(), std::back_inserter(of_others),
+               [this](const KeyDelete& one) { return one.version.rank != origin_; });
+  if (!of_others.empty()) hits = concerns(of_others);
   registry_.active_.erase(registry_.active_.find(seen_));
   seen_ = registry_.log_begin_ + registry_.log_.size();
   registry_.active_.insert(seen_);
@@ -106,8 +113,15 @@ std::vector<LocalDelete> TombstoneRegistry::Applier::EnterCommit(const Concerns&
   return hits;
 }
 
+void TombstoneRegistry::Applier::RegisterDeletes(std::vector<KeyDelete> deletes) {
+  registry_.RegisterDeletes(deletes);
+  registry_.WaitForCommits();
+  registered_.insert(registered_.end(), std::make_move_iterator(deletes.begin()), std::make_move_iterator(deletes.end()));
+}
+
 void TombstoneRegistry::Applier::Leave() {
   if (!active_) return;
+  registry_.DeletesWritten(std::exchange(registered_, {}));
   std::scoped_lock lock(registry_.mutex_);
   registry_.active_.erase(registry_.active_.find(seen_));
   registry_.TrimLog();

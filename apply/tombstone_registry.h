@@ -3,9 +3,9 @@
 // The database's pgduet.tombstone is the truth; this says "certainly no tombstone" without a query (a false "maybe"
 // only costs the slow path), and it holds the deletes whose tombstones are not committed yet.
 //
-// The gate closes the race in which an apply transaction has inserted a key, uncommitted, while the delete journal
-// replays a local delete of that key and cannot see it (docs/decisions/0001):
-//   journal:  RegisterLocalDeletes() ... WaitForCommits() ... replay ... LocalDeletesWritten()
+// The gate closes the race in which an apply transaction has inserted a key, uncommitted, while the delete journal replays
+// a local delete of that key, or another origin's delete is applied, and cannot see it (docs/decisions/0001, 0002 A):
+//   journal:  RegisterDeletes() ... WaitForCommits() ... replay ... DeletesWritten()
 //   applier:  Begin() ... MayHaveTombstone() for each insert ... EnterCommit() -> decide hits, repeat ... Leave()
 // Thread-safe.
 #pragma once
@@ -39,10 +39,17 @@ struct TableKey {
   }
 };
 
-struct LocalDelete {
+// A delete on its way into the database: a local one that the journal replays, or another region's that is being applied.
+struct KeyDelete {
   TableKey key;
   std::string key_text;  // canonical; empty for a truncate
   Version version;
+  Incarnation incarnation = 0;
+};
+
+struct PendingDelete {
+  Version version;
+  Incarnation incarnation = 0;
 };
 
 class TombstoneRegistry {
@@ -58,30 +65,36 @@ class TombstoneRegistry {
   void Remove(const std::vector<TableKey>& keys, uint64_t generation);
   size_t size() const;
 
-  // Journal side.
-  void RegisterLocalDeletes(const std::vector<LocalDelete>& deletes);
+  // The deleting side: the journal, and (in groups of three and more) an applier for its remote deletes.
+  void RegisterDeletes(const std::vector<KeyDelete>& deletes);
   void WaitForCommits();  // until every applier that is between EnterCommit and Leave has left
-  void LocalDeletesWritten(const std::vector<LocalDelete>& deletes);
+  void DeletesWritten(const std::vector<KeyDelete>& deletes);
 
-  // The version of a local delete that is registered but whose tombstone is not committed yet.
-  std::optional<Version> Pending(TableKey key) const;
+  // The newest delete, not by region `except`, that is registered for the key but whose tombstone is not committed yet.
+  std::optional<PendingDelete> Pending(TableKey key, Rank except) const;
 
   // Applier side.
   class Applier {
    public:
-    explicit Applier(TombstoneRegistry& registry) : registry_(registry) {}
+    Applier(TombstoneRegistry& registry, Rank origin) : registry_(registry), origin_(origin) {}
     ~Applier() { Leave(); }
     void Begin();
     // Deletes registered since Begin (or since the last call that returned some) that concern this transaction: `concerns` picks
     // them. Empty: the applier is in its commit phase and must commit or roll back, then Leave().
-    using Concerns = std::function<std::vector<LocalDelete>(const std::vector<LocalDelete>&)>;
-    std::vector<LocalDelete> EnterCommit(const Concerns& concerns);
+    // An applier's own deletes never concern it.
+    using Concerns = std::function<std::vector<KeyDelete>(const std::vector<KeyDelete>&)>;
+    std::vector<KeyDelete> EnterCommit(const Concerns& concerns);
     void Leave();
+
+    // Registers remote deletes of this transaction before it looks for their rows; they are pending until Leave().
+    void RegisterDeletes(std::vector<KeyDelete> deletes);
 
    private:
     TombstoneRegistry& registry_;
+    const Rank origin_;
     uint64_t seen_ = 0;
     bool active_ = false;
+    std::vector<KeyDelete> registered_;
     uint64_t ticket_ = 0;  // of the commit phase; 0: not in it
   };
 
@@ -94,8 +107,8 @@ class TombstoneRegistry {
   absl::flat_hash_map<TableKey, uint64_t> keys_;  // -> generation of the last Add
   uint64_t generation_ = 0;
   bool overflow_ = false;
-  absl::flat_hash_map<TableKey, Version> pending_;
-  std::deque<LocalDelete> log_;   // registered deletes that an active applier may not have seen
+  absl::flat_hash_map<TableKey, std::vector<PendingDelete>> pending_;
+  std::deque<KeyDelete> log_;   // registered deletes that an active applier may not have seen
   uint64_t log_begin_ = 0;        // running number of log_.front()
   std::multiset<uint64_t> active_;  // what each active applier has seen
   std::set<uint64_t> committing_;  // tickets of the appliers between EnterCommit and Leave

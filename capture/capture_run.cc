@@ -52,6 +52,7 @@ absl::Status CaptureRun::Open() {
   assembler_ = std::make_unique<TransactionAssembler>(
       options_.group, [this](uint32_t oid) { return TypeName(*control_, oid); }, *this);
   decoded_through_ = confirmed_;
+  loop_.observer_.DecodedThrough(decoded_through_);
   PGDUET_RETURN_IF_ERROR(Announce());
   LogInfo("capture", "stream started",
           {{"slot", options_.slot}, {"sequence", std::to_string(last_published_.sequence)},
@@ -284,6 +285,9 @@ void CaptureRun::Applied(const AppliedMarker& marker) {
 
 void CaptureRun::Barrier(std::string_view token) { loop_.observer_.BarrierDecoded(token); }
 
-void CaptureRun::TransactionEnds(Lsn end_lsn) { decoded_through_ = std::max(decoded_through_, end_lsn); }
+void CaptureRun::TransactionEnds(Lsn end_lsn) {
+  decoded_through_ = std::max(decoded_through_, end_lsn);
+  loop_.observer_.DecodedThrough(decoded_through_);
+}
 
 }  // namespace pgduet
