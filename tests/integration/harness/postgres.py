@@ -105,13 +105,17 @@ class PostgresCluster:
         if self.process is not None and self.process.running():
             self.process.kill()
         ports.release(self.port)
+        if os.environ.get("PGDUET_KEEP") != "1":
+            shutil.rmtree(self.data, ignore_errors=True)  # the logs stay until the session ends
 
     def conninfo(self, dbname="postgres", user="postgres", host=None, port=None):
         """Over the Unix socket unless a host is given."""
         return f"host={host or self.socket_dir} port={port or self.port} dbname={dbname} user={user}"
 
     def connect(self, dbname="postgres", user="postgres", autocommit=True):
-        connection = psycopg2.connect(self.conninfo(dbname, user), application_name="test")
+        # Tests provoke errors of their own; the server's log is for everybody else's.
+        quiet = "-c log_min_messages=fatal" if user == "postgres" else ""
+        connection = psycopg2.connect(self.conninfo(dbname, user), application_name="test", options=quiet)
         connection.autocommit = autocommit
         return connection
 

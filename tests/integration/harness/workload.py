@@ -143,8 +143,7 @@ def assert_no_silent_loss(group, history):
     first = next(iter(group))
     alive = {tag for table in ("account", '"Stock"') for tag, in first.sql(f"SELECT tag FROM {table}")}
     overwritten = {write.seen for write in history if write.seen}
-    logged = {row["tag"] for region in group for conflict in region.conflicts()
-              for row in (conflict["local_row"], conflict["remote_row"]) if row and row.get("tag")}
+    logged = {tag for region in group for conflict in region.conflicts() for tag in _tags(conflict) if tag}
     lost = [write for write in history if write.tag and write.tag not in alive | overwritten | logged]
     assert not lost, f"{len(lost)} of {len(history)} writes were lost without a trace: {lost[:10]}"
 
@@ -160,10 +159,17 @@ def assert_conflicts_were_concurrent(group, history):
     wrong = []
     for region in group:
         for conflict in region.conflicts():
-            local, remote = ((conflict[side] or {}).get("tag") for side in ("local_row", "remote_row"))
+            local, remote = _tags(conflict)
             if local and remote and (local == remote or local in ancestors(remote) or remote in ancestors(local)):
                 wrong.append((region.name, conflict))
     assert not wrong, f"{len(wrong)} entries for writes that were not concurrent: {wrong[:3]}"
+
+
+def _tags(conflict):
+    """(local, remote) writes of an entry. A delete has no tag: the row that stands in its entry is the one that it deleted."""
+    local = (conflict["local_row"] or {}).get("tag") if conflict["local_operation"] == "row" else None
+    remote = (conflict["remote_row"] or {}).get("tag") if conflict["remote_operation"] != "delete" else None
+    return local, remote
 
 
 def assert_decisions_follow_versions(group):
