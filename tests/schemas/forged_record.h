@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include <xxhash.h>
 
@@ -32,6 +33,25 @@ inline std::string ForgeRecord(const std::string& bytes,
   envelope.set_header(header.SerializeAsString());
   envelope.set_body(body.SerializeAsString());
   return SealRecord(envelope);
+}
+
+// The record in `count` fragments, as if it had been too large for one.
+inline std::vector<std::string> CutRecord(const std::string& bytes, uint32_t count) {
+  wire::Envelope whole;
+  wire::Header header;
+  if (!whole.ParseFromString(bytes) || !header.ParseFromString(whole.header())) return {};
+  std::vector<std::string> pieces;
+  const size_t step = whole.body().size() / count;
+  for (uint32_t i = 0; i < count; ++i) {
+    header.set_fragment(i);
+    header.set_fragments(count);
+    wire::Envelope piece;
+    piece.set_protocol(whole.protocol());
+    piece.set_header(header.SerializeAsString());
+    piece.set_body(whole.body().substr(i * step, i + 1 == count ? std::string::npos : step));
+    pieces.push_back(SealRecord(piece));
+  }
+  return pieces;
 }
 
 }  // namespace pgduet
