@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include <absl/time/clock.h>
 #include <fmt/format.h>
 
 #include "agent/config_values.h"
@@ -296,8 +297,13 @@ absl::Status RegionSetup::MakeTopic() {
   PGDUET_RETURN_IF_ERROR(admin->CreateTopic(topic, {.retention = config_.kafka_retention_min,
                                                     .replication_factor = config_.kafka_replication_factor}));
   Say(fmt::format("topic {} is in place", topic));
-  for (const absl::Status& wrong : admin->CheckTopic(topic, config_.kafka_retention_min)) return wrong;
-  return absl::OkStatus();
+  // A topic that was just made takes the brokers a moment to know.
+  std::vector<absl::Status> wrong = admin->CheckTopic(topic, config_.kafka_retention_min);
+  for (int attempt = 0; attempt < 50 && !wrong.empty() && ErrorName(wrong.front()) == "topic_missing"; ++attempt) {
+    absl::SleepFor(absl::Milliseconds(200));
+    wrong = admin->CheckTopic(topic, config_.kafka_retention_min);
+  }
+  return wrong.empty() ? absl::OkStatus() : wrong.front();
 }
 
 }  // namespace pgduet
