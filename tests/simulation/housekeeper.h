@@ -1,0 +1,154 @@
+// The housekeeping of one region: samples for coverage and closed times, sweeps of missed deletes, removal of stable
+// tombstones.
+#pragma once
+
+#include <algorithm>
+#include <deque>
+
+#include "tests/simulation/region.h"
+
+namespace pgduet::simulation {
+
+class Housekeeper {
+ public:
+  explicit Housekeeper(Region& region)
+      : region_(region), protocol_(region.world.protocol), database_(region.database) {}
+
+  Task<void> Run() {
+    while (true) {
+      co_await Pause(region_.world, 10, 10, 100);
+      co_await Step{};
+      co_await Sample();
+      try {
+        co_await Sweep();
+        co_await RemoveStableTombstones();
+      } catch (const Aborted&) {
+      }
+    }
+  }
+
+ private:
+  Memory& memory() { return *region_.memory; }
+
+  Task<void> Sample() {
+    const CommitTime time = region_.Clock();
+    co_await Step{};
+    const Xid oldest = database_.OldestRunning();
+    opened_.push_back({time, database_.NextXid()});
+    co_await Step{};
+    const Lsn lsn = database_.end();
+    unflushed_.push_back({oldest, lsn});
+    while (!opened_.empty() && opened_.front().next <= oldest) {
+      memory().closings.push_back({opened_.front().time, lsn});
+      opened_.pop_front();
+    }
+    while (!unflushed_.empty() &&
+           (unflushed_.front().lsn <= database_.flushed() || !protocol_.samples_flushed)) {
+      memory().history.Sampled(unflushed_.front().horizon, unflushed_.front().lsn);
+      unflushed_.pop_front();
+    }
+  }
+
+  // No row is lower than a tombstone of its key. Each round makes that true again for the marked ones; a mark goes once
+  // every transaction that ran when the delete was applied had ended before the round.
+  Task<void> Sweep() {
+    if (!protocol_.sweep) co_return;
+    const std::map<Key, Tombstone> all = database_.tombstones();
+    for (const auto& [key, tombstone] : all) {
+      if (tombstone.sweep_after != 0) co_await SweepOne(key, tombstone);
+    }
+  }
+  Task<void> SweepOne(Key key, Tombstone seen) {
+    const bool last = seen.sweep_after <= database_.OldestRunning();
+    Transaction transaction(database_, RecordKind::kInternal, region_.world.step);
+    database_.AssignXid(transaction);
+    transaction.record.origin = region_.rank;
+    for (Key row = 0; row < region_.world.keys; ++row) {
+      if (key == row || key == kTable) co_await SweepRow(transaction, row, seen);
+    }
+    const auto now = database_.VisibleTombstone(transaction, key);
+    if (last && now && now->sweep_after == seen.sweep_after) {
+      seen = *now;
+      seen.sweep_after = 0;
+      if (database_.SetTombstone(transaction, key, seen) == Try::kWait) co_return;
+    }
+    const bool wrote = !transaction.record.rows.empty() || !transaction.record.tombstones.empty();
+    if (wrote) co_await CommitAsynchronously(region_, transaction);
+  }
+  Task<void> SweepRow(Transaction& transaction, Key key, const Tombstone& tombstone) {
+    const std::optional<Row> row = co_await LockRow(region_, transaction, key);
+    if (!row) co_return;
+    const Database::Stamp stamp = database_.StampOf(transaction, row->xmin);
+    // Strictly lower in time and rank: the delete may have been part of the row's own transaction.
+    const Version lowest{tombstone.version.commit_time, tombstone.version.rank, Lsn()};
+    if (Version{stamp.time, stamp.origin, Lsn()} >= lowest) co_return;
+    const Coverage coverage = Covered(tombstone, stamp, row->xmin);
+    if (!coverage.covered) {
+      transaction.record.log.push_back({key, ConflictKind::kDeleteOriginDiffers,
+                                        Decision::kApplyRemote, tombstone.writer, row->writer,
+                                        coverage.ambiguous});
+    }
+    database_.Put(transaction, key, std::nullopt);
+  }
+
+  // The delete may have seen the row: what is not visible here yet may have been published.
+  Coverage Covered(const Tombstone& tombstone, const Database::Stamp& stamp, Xid xmin) {
+    if (stamp.origin == tombstone.version.rank) return {.covered = true};
+    const CoverageHistory& history = memory().history;
+    return stamp.origin == region_.rank ? history.LocalCovered(xmin, stamp.time, tombstone.vector)
+                                        : history.OriginCovered(stamp.origin, xmin, tombstone.vector);
+  }
+
+  Task<void> RemoveStableTombstones() {
+    const std::map<Key, Tombstone> all = database_.tombstones();
+    for (const auto& [key, tombstone] : all) {
+      if (!Stable(tombstone)) continue;
+      const uint64_t generation = memory().gate.generation();
+      Transaction transaction(database_, RecordKind::kInternal, region_.world.step);
+      if (database_.SetTombstone(transaction, key, std::nullopt) == Try::kWait) continue;
+      const auto now = database_.tombstones().find(key);
+      if (now == database_.tombstones().end() || now->second.version != tombstone.version ||
+          now->second.sweep_after != tombstone.sweep_after) {
+        continue;
+      }
+      database_.AssignXid(transaction);
+      co_await Step{};
+      co_await CommitAsynchronously(region_, transaction);
+      memory().gate.Remove(key, generation);
+    }
+  }
+
+  bool Stable(const Tombstone& tombstone) {
+    const Version& version = tombstone.version;
+    if (!protocol_.stability) return region_.Clock() - version.commit_time > 15;
+    if (tombstone.sweep_after != 0) return false;
+    const Rank origin = version.rank;
+    if (origin != region_.rank && !Closed(region_.rank, version)) return false;
+    for (Rank peer = 0; peer < region_.world.regions; ++peer) {
+      if (peer == region_.rank || peer == origin) continue;
+      const bool knows = memory().peers[peer].Contains(origin, region_.IncarnationOf(origin),
+                                                       version.commit_lsn);
+      if (!knows || !Closed(peer, version)) return false;
+    }
+    return true;
+  }
+  bool Closed(Rank rank, const Version& version) {
+    return !protocol_.closed_time || memory().closed[rank] > version.commit_time;
+  }
+
+  struct UnflushedSample {
+    Xid horizon;
+    Lsn lsn;
+  };
+  struct Opened {
+    CommitTime time;
+    Xid next;
+  };
+  Region& region_;
+  const Protocol& protocol_;
+  Database& database_;
+  std::deque<UnflushedSample> unflushed_;
+  std::deque<Opened> opened_;
+};
+
+}  // namespace pgduet::simulation

@@ -1,0 +1,62 @@
+// What a run is made of: the parts of the protocol that can be left out (planted faults), and the dice.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <stdexcept>
+
+namespace pgduet::simulation {
+
+// The protocol of docs/decisions/0001 and 0002. Each part that is switched off is a fault that a run must find.
+struct Protocol {
+  // 0001
+  bool by_version = true;           // else by arrival
+  bool journal_replays = true;      // local deletes are replayed by version
+  bool clock_wait = true;
+  bool causal_hold = true;
+  bool stability = true;            // else tombstones go by clock
+  bool registration_check = true;   // the last step before an apply transaction commits
+  bool coverage_by_horizon = true;  // else by commit time
+  bool vector_from_wal = true;      // else what is in effect when the record is published
+  bool barrier = true;              // before a missing row is believed
+  bool confirm_published = true;    // the slot moves only over what the topic's last vector holds
+  // 0002
+  bool sweep = true;                    // A, C: remote deletes are replayed later
+  bool sweep_hits = true;               // A: also those that removed a row, in groups of three and more
+  bool pending_first = true;            // B
+  bool closed_time = true;              // C: stability knows stragglers
+  bool samples_flushed = true;          // D: a sample counts once it cannot be lost
+  bool memory_set_back = true;          // D: on reconnection, for all origins
+  bool replay_checks_vector = true;     // E: no log entry where the row had seen the delete
+  bool time_lookup_bounded = true;      // E: rows of subtransactions
+  bool own_tombstones = true;           // F: a tombstone of the same transaction does not stop its later insert
+};
+
+// What a run is allowed to meet.
+struct Scope {
+  int regions_min = 2;
+  int regions_max = 4;
+  bool crashes = true;
+};
+
+class Dice {
+ public:
+  explicit Dice(uint64_t seed) : random_(seed) {}
+  uint64_t Below(uint64_t count) { return random_() % count; }
+  int Between(int low, int high) { return low + static_cast<int>(Below(high - low + 1)); }
+  bool Percent(int chance) { return Below(100) < static_cast<uint64_t>(chance); }
+  bool Permille(int chance) { return Below(1000) < static_cast<uint64_t>(chance); }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+// The transaction is rolled back (deadlock, lock timeout, chance) and may be tried again.
+struct Aborted {};
+
+// The simulation itself found something impossible.
+struct Violation : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace pgduet::simulation
