@@ -172,29 +172,38 @@ absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<KeyDelete>& d
 
 absl::Status ApplyTransaction::DecideLateDelete(const KeyDelete& one, const RecordHeader& last) {
   const auto& [relation, table] = touched_.at(one.key.table);
-  const TableGroups groups{.relation = relation, .table = table, .groups = {}, .by_key = {}};
-  KeyGroup group{.key_text = one.key_text, .key_hash = one.key.key_hash, .steps = {}};
-  ApplyUnit unit{.header = last, .vector = {}, .batch = {}};
-  unit.header.commit_time = inserted_.TimeOf(one.key);
   std::vector<PgParameter> key;
   for (std::string& part : KeyValues(one.key_text)) key.emplace_back(std::move(part));
   const std::vector<Oid> types = ScalarTypes(*table, table->keys);
-  const bool local_wins = unit.version() < one.version;
+  // An insert that found its key taken is among the inserted keys, too: only a row of this transaction is its to judge.
+  PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(OwnRowSql(*table), key, types).status());
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> own, scope_.pipeline.Run());
+  if (own.front().rows() == 0) return absl::OkStatus();
+
+  ApplyUnit unit{.header = last, .vector = {}, .batch = {}};
+  unit.header.commit_time = inserted_.TimeOf(one.key);
+  const bool remote_wins = one.version < unit.version();
+  PGDUET_RETURN_IF_ERROR(QueueLateConflict(one, unit, remote_wins ? Decision::kApplyRemote : Decision::kKeepLocal));
+  if (!remote_wins) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(DeleteRowSql(*table), key, types).status());
+  return scope_.pipeline.Run().status();
+}
+
+absl::Status ApplyTransaction::QueueLateConflict(const KeyDelete& one, const ApplyUnit& unit, Decision decision) {
+  const auto& [relation, table] = touched_.at(one.key.table);
+  const TableGroups groups{.relation = relation, .table = table, .groups = {}, .by_key = {}};
+  KeyGroup group{.key_text = one.key_text, .key_hash = one.key.key_hash, .steps = {}};
+  // The log shows the key: the whole row stays in the table, or in the log of its origin.
   std::vector<Value> key_row(relation->columns.size());
   const std::vector<std::string> key_values = KeyValues(one.key_text);
   for (size_t part = 0; part < key_values.size(); ++part) {
     key_row[table->source_index[table->keys[part]]] = {ValueKind::kText, key_values[part]};
   }
-  // The log shows the remote row as its key: the whole row stays in the table, or in the origin's own log.
   group.steps.push_back({.unit = 0, .kind = ChangeKind::kDelete, .row = {}, .old_row = key_row, .old_row_kind = OldRow::kKey});
-  const Decision decision = local_wins ? Decision::kKeepLocal : Decision::kApplyRemote;
   ++counts_.conflicts[{ConflictKind::kUpdateDeleted, decision}];
-  PGDUET_RETURN_IF_ERROR(QueueConflict(
-      scope_.pipeline, scope_.identity,
-      {.table = &groups, .group = &group, .step = &group.steps.front(), .unit = &unit, .kind = ConflictKind::kUpdateDeleted,
-       .decision = decision, .local_row = std::nullopt, .local_deleted = true, .local_version = one.version}));
-  if (local_wins) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(DeleteRowSql(*table), key, types).status());
-  return scope_.pipeline.Run().status();
+  return QueueConflict(scope_.pipeline, scope_.identity,
+                       {.table = &groups, .group = &group, .step = &group.steps.front(), .unit = &unit,
+                        .kind = ConflictKind::kUpdateDeleted, .decision = decision, .local_row = std::nullopt,
+                        .local_deleted = true, .local_version = one.version});
 }
 
 void ApplyTransaction::Rollback() {

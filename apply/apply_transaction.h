@@ -44,6 +44,7 @@ class ApplyTransaction {
   absl::Status ApplyByRow(const TableGroups& table, std::vector<size_t> groups, const std::vector<ApplyUnit>& units);
   absl::Status DecideLateDeletes(const std::vector<KeyDelete>& deletes, const RecordHeader& last);
   absl::Status DecideLateDelete(const KeyDelete& one, const RecordHeader& last);
+  absl::Status QueueLateConflict(const KeyDelete& one, const ApplyUnit& unit, Decision decision);
 
   ApplyScope scope_;
   DecoderBarrier& barrier_;

@@ -139,6 +139,11 @@ std::string ReadRowSql(const TargetTable& table) {
       table.quoted, KeyMatchParameters(table, 1));
 }
 
+std::string OwnRowSql(const TargetTable& table) {
+  return fmt::format("SELECT 1 FROM {} t WHERE {} AND t.xmin = pg_current_xact_id()::xid", table.quoted,
+                     KeyMatchParameters(table, 1));
+}
+
 std::string InsertRowSql(const TargetTable& table, const std::vector<int>& carried) {
   std::string values;
   for (size_t place = 0; place < carried.size(); ++place) values += fmt::format("{}${}", place == 0 ? "" : ", ", place + 1);
