@@ -60,6 +60,9 @@ def main():
             return 0 if equal else 4
     except KeyboardInterrupt:
         return 130
+    except AssertionError as failure:
+        print(f"\nThe demo failed: {failure}", file=sys.stderr)
+        return 1
     finally:
         processes.kill_all()
         workspace.remove()

@@ -83,5 +83,11 @@ def test_an_agent_that_is_down_raises_an_alert(scraped):
     group, server = scraped
     group["b"].agent.stop()
     wait_until(lambda: server.rules()["PgduetAgentDown"]["state"] in ("pending", "firing"), "the alert PgduetAgentDown")
-    wait_until(lambda: server.query('pgduet_lag_seconds{region="a", stage="end_to_end"} > 2'),
-               "the lag at a to grow while b is down")
+
+
+def test_lag_grows_while_an_origin_cannot_be_reached(scraped):
+    group, server = scraped
+    with group.paused("b", "a"):
+        group["b"].sql("UPDATE account SET note = 'late'")
+        wait_until(lambda: server.query('pgduet_lag_seconds{region="a", stage="end_to_end"} > 3'), "the lag at a to grow")
+    wait_until(lambda: server.query('pgduet_lag_seconds{region="a", stage="end_to_end"} < 2'), "the lag at a to fall again")
