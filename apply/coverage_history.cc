@@ -44,6 +44,12 @@ void CoverageHistory::AppliedReloaded(Rank origin, std::deque<AppliedEntry> entr
   applied_[origin] = std::move(entries);
 }
 
+void CoverageHistory::AppliedSetBack(Rank origin, const Position& position) {
+  std::scoped_lock lock(mutex_);
+  std::deque<AppliedEntry>& entries = applied_[origin];
+  while (!entries.empty() && entries.back().position.sequence > position.sequence) entries.pop_back();
+}
+
 Lsn CoverageHistory::OurPosition(const AppliedVector& vector) const {
   const Position& ours = vector.At(identity_.rank);
   const bool known = ours.incarnation == identity_.incarnation;
@@ -110,7 +116,9 @@ bool CoverageHistory::LocalCovered(uint32_t xid, CommitTime time, const AppliedV
     if (from->lsn > known) return false;
     found = true;
   }
-  return found;
+  // Another transaction with this very time may not be decoded yet: only of an old enough xid can it not be the writer.
+  const FullXid decoded = HorizonAt(local_.back().lsn);
+  return found && static_cast<int32_t>(static_cast<uint32_t>(decoded) - xid) > 0;
 }
 
 bool CoverageHistory::OriginCovered(Rank origin, uint32_t xid, CommitTime time,

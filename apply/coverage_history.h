@@ -45,6 +45,8 @@ class CoverageHistory {
     FullXid xid;
     Position position;
   };
+  // The database lost what was applied beyond `position`.
+  void AppliedSetBack(Rank origin, const Position& position);
   void AppliedReloaded(Rank origin, std::deque<AppliedEntry> entries);
 
   // The xid below which every row is covered by `vector`, as far as local writes (LocalHorizon) or those of another

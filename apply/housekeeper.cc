@@ -44,6 +44,7 @@ void Housekeeper::Run(std::stop_token stop) {
       continue;
     }
     connection_.reset();
+    unflushed_samples_.clear();
     LogWarning("apply", "housekeeping interrupted", status);
     SleepFor(backoff.Next(), stop);
   }
@@ -71,9 +72,16 @@ absl::Status Housekeeper::Round(absl::Time now) {
 absl::Status Housekeeper::Sample(bool store) {
   // The statement's snapshot is taken before its functions run, so the position is the later one of the two.
   PGDUET_ASSIGN_OR_RETURN(const PgResult sample,
-                          connection_->Query("SELECT pg_snapshot_xmin(pg_current_snapshot())::text, pg_current_wal_insert_lsn()"));
+                          connection_->Query("SELECT pg_snapshot_xmin(pg_current_snapshot())::text, pg_current_wal_insert_lsn(), "
+                                             "pg_current_wal_flush_lsn()"));
   PGDUET_ASSIGN_OR_RETURN(const Lsn lsn, Lsn::Parse(sample.Text(0, 1)));
-  history_.Sampled(static_cast<FullXid>(sample.Int(0, 0)), lsn);
+  PGDUET_ASSIGN_OR_RETURN(const Lsn flushed, Lsn::Parse(sample.Text(0, 2)));
+  unflushed_samples_.push_back({static_cast<FullXid>(sample.Int(0, 0)), lsn});
+  // A crash takes back what was not flushed and gives its xids out again: such a sample would call them covered.
+  while (!unflushed_samples_.empty() && unflushed_samples_.front().second <= flushed) {
+    history_.Sampled(unflushed_samples_.front().first, unflushed_samples_.front().second);
+    unflushed_samples_.pop_front();
+  }
   if (!store) return absl::OkStatus();
   return connection_
       ->Query("INSERT INTO pgduet.horizon (lsn, xid) VALUES ($1::pg_lsn, $2::xid8) ON CONFLICT DO NOTHING",

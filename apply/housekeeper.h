@@ -2,6 +2,7 @@
 // progress rows. What it does late or not at all costs space or a slower path, never correctness.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <thread>
@@ -41,6 +42,7 @@ class Housekeeper {
   TombstoneRegistry& registry_;
   ApplyMetrics& metrics_;
   std::unique_ptr<PgConnection> connection_;
+  std::deque<std::pair<FullXid, Lsn>> unflushed_samples_;  // of this connection
   absl::Time tombstones_at_ = absl::InfinitePast();
   absl::Time trimmed_at_ = absl::InfinitePast();
   absl::Time stored_at_ = absl::InfinitePast();

@@ -76,8 +76,33 @@ absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader
   return absl::OkStatus();
 }
 
+// After a crash of the database the memory may hold what asynchronous commits lost, of every origin. The memory is read first: what
+// it holds beyond the database then is lost, not just newer.
+absl::Status OriginSession::SetBackLostProgress() {
+  const AppliedVector remembered = shared_.applied.Vector();
+  PGDUET_ASSIGN_OR_RETURN(const PgResult rows,
+                          session_->Query(fmt::format("SELECT DISTINCT ON (origin_rank) origin_rank, incarnation, sequence, commit_lsn, {} "
+                                                      "FROM pgduet.progress ORDER BY origin_rank, sequence DESC",
+                                                      MicrosecondsOf("commit_time"))));
+  std::vector<Position> stored(shared_.identity.regions.size());
+  for (int row = 0; row < rows.rows(); ++row) {
+    stored[static_cast<size_t>(rows.Int(row, 0))] = {
+        .incarnation = std::strtoull(std::string(rows.Text(row, 1)).c_str(), nullptr, 16),
+        .sequence = static_cast<uint64_t>(rows.Int(row, 2)),
+        .commit_lsn = Lsn::Parse(rows.Text(row, 3)).value_or(Lsn()),
+        .commit_time = rows.Int(row, 4)};
+  }
+  for (Rank rank = 0; rank < stored.size(); ++rank) {
+    if (rank == shared_.identity.rank || remembered.At(rank).sequence <= stored[rank].sequence) continue;
+    shared_.applied.Reload(rank, stored[rank]);
+    shared_.history.AppliedSetBack(rank, stored[rank]);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status OriginSession::LoadProgress(int64_t& next_offset) {
   const Rank origin = shared_.options.origin;
+  PGDUET_RETURN_IF_ERROR(SetBackLostProgress());
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult rows,
       session_->Query(fmt::format("SELECT incarnation, sequence, commit_lsn, {}, log_offset, xid::text, vector "

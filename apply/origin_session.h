@@ -48,6 +48,7 @@ class OriginSession {
     absl::Time read_at;
     bool complete = false;
   };
+  absl::Status SetBackLostProgress();
   absl::Status LoadProgress(int64_t& next_offset);
   absl::StatusOr<std::optional<LogPump::Item>> NextItem(absl::Duration timeout);
   absl::Status CollectBatch(std::vector<Pending>& batch);

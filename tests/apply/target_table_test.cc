@@ -71,14 +71,14 @@ TEST(ArrayLiteralTest, QuotesWhatAnArrayWouldMisread) {
   literal.AddNull();
   literal.Add("NULL");
   literal.Add("a\"b\\c,{d}");
-  EXPECT_EQ(std::move(literal).Finish(), R"({"plain",NULL,"NULL","a\"b\\c,{d}"})");
+  EXPECT_EQ(std::move(literal).Finish(), R"x({"plain",NULL,"NULL","a\"b\\c,{d}"})x");
 }
 
 TEST(ArrayLiteralTest, TakesTheTypesOwnDelimiter) {
   ArrayLiteral literal(';');
   literal.Add("(1,1),(0,0)");
   literal.Add("(2,2),(0,0)");
-  EXPECT_EQ(std::move(literal).Finish(), R"({"(1,1),(0,0)";"(2,2),(0,0)"})");
+  EXPECT_EQ(std::move(literal).Finish(), R"x({"(1,1),(0,0)";"(2,2),(0,0)"})x");
 }
 
 }  // namespace
