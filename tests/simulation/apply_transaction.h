@@ -58,7 +58,8 @@ class ApplyTransaction {
 
   Task<void> Run() {
     WalRecord& record = transaction_.record;
-    record.time = units_.back().position.commit_time;
+    for (const Record& unit : units_) record.time = std::max(record.time, unit.position.commit_time);
+    if (!protocol_.batch_highest_time) record.time = units_.back().position.commit_time;
     record.origin = origin_;
     for (const Record& unit : units_) record.applied.push_back(unit.serial);
     database_.AssignXid(transaction_);
@@ -158,7 +159,7 @@ class ApplyTransaction {
   Task<bool> SetChange(const KeyGroup& group) {
     const KeyStep& last = group.steps.back();
     const bool deletes = group.deletes();
-    if (deletes && !region_.Two()) co_await WriteTombstone(group.key, last, !protocol_.sweep_hits);
+    if (deletes && !region_.Two()) co_await WriteTombstone(group.key, last, protocol_.sweep_hits);
     const std::optional<Row> row = co_await LockRow(region_, transaction_, group.key);
     if (!row || !FastCovered(*row)) co_return false;
     database_.Put(transaction_, group.key, deletes ? std::nullopt : std::optional(RowOf(last)));
@@ -173,9 +174,8 @@ class ApplyTransaction {
   // met no row.
   Task<void> WriteTombstone(Key key, const KeyStep& step, bool unswept) {
     gate_.Add(key);
-    const Xid sweep_after = protocol_.sweep && !unswept ? database_.NextXid() : 0;
     const Record& unit = units_[step.unit];
-    const Tombstone tombstone{unit.version(origin_), unit.serial, sweep_after, unit.vector};
+    const Tombstone tombstone{unit.version(origin_), unit.serial, unswept && protocol_.sweep, unit.vector};
     co_await RaiseTombstone(region_, transaction_, key, tombstone);
   }
 
@@ -262,7 +262,7 @@ class ApplyTransaction {
     if (outcome->kind == ChangeKind::kDelete) {
       const bool missed = !standing.row && protocol_.sweep;
       if (!region_.Two() || missed) {
-        co_await WriteTombstone(key, *outcome, !missed && !protocol_.sweep_hits);
+        co_await WriteTombstone(key, *outcome, missed || protocol_.sweep_hits);
       }
       if (standing.row) database_.Put(transaction_, key, std::nullopt);
       co_return true;
@@ -286,8 +286,7 @@ class ApplyTransaction {
     }
     if (region_.Two() && !protocol_.sweep) co_return;
     gate_.Add(kTable);
-    const Tombstone tombstone{unit.version(origin_), unit.serial,
-                              protocol_.sweep ? database_.NextXid() : 0, unit.vector};
+    const Tombstone tombstone{unit.version(origin_), unit.serial, protocol_.sweep, unit.vector};
     co_await RaiseTombstone(region_, transaction_, kTable, tombstone);
   }
   bool DecideTruncated(const Record& unit, Key key, const Row& row) {

@@ -134,24 +134,29 @@ class Checker {
 
   // No entry for what was not concurrent, and none for keys of which nothing was known.
   void CheckEntries(const Region& region) const {
-    for (const LogEntry& entry : region.database.conflict_log()) {
-      if (entry.local == 0 && !RevivedAtOrigin(entry)) {
-        throw Violation(fmt::format("region {} key {}: {} for {}, nothing known", region.rank,
-                                    entry.key, ConflictKindName(entry.kind), Name(entry.remote)));
+    for (const WalRecord& record : region.database.wal()) {
+      for (const LogEntry& entry : record.log) {
+        if (entry.local == 0 && !MissedForAReason(region, record, entry)) {
+          throw Violation(fmt::format("region {} key {}: {} for {}, nothing known", region.rank,
+                                      entry.key, ConflictKindName(entry.kind), Name(entry.remote)));
+        }
+        if (entry.local == 0 || entry.ambiguous || Concurrent(entry.remote, entry.local)) continue;
+        throw Violation(fmt::format("false conflict: region {} key {}: {} and {}", region.rank,
+                                    entry.key, Name(entry.remote), Name(entry.local)));
       }
-      if (entry.local == 0 || entry.ambiguous || Concurrent(entry.remote, entry.local)) continue;
-      throw Violation(fmt::format("false conflict: region {} key {}: {} and {}", region.rank,
-                                  entry.key, Name(entry.remote), Name(entry.local)));
     }
   }
-
-  // The origin changed a row that its own earlier delete was about to remove again: the highest that it had seen is a
-  // delete, whose tombstone may be gone here.
-  bool RevivedAtOrigin(const LogEntry& entry) const {
-    const Source& source = sources_.at(entry.remote);
+  // Two reasons for which a row that the origin had may be missing here, without a tombstone:
+  // - the origin changed a row that its own earlier delete was about to remove again: the highest that it had seen is a
+  //   delete, whose tombstone may be gone here;
+  // - it is our own insert, published but not visible yet.
+  bool MissedForAReason(const Region& region, const WalRecord& record, const LogEntry& entry) const {
     Serial highest = 0;
-    for (const Serial serial : source.past) {
-      if (sources_.at(serial).writes.contains(entry.key) && Higher(serial, highest)) highest = serial;
+    for (const Serial serial : sources_.at(entry.remote).past) {
+      const Source& source = sources_.at(serial);
+      if (!source.writes.contains(entry.key)) continue;
+      if (source.rank == region.rank && source.visible_at >= record.began_at) return true;
+      if (Higher(serial, highest)) highest = serial;
     }
     return highest != 0 && sources_.at(highest).writes.at(entry.key).deletes;
   }
@@ -221,9 +226,12 @@ class Checker {
     const Serial local = standing.serial;
     const Serial loser = Higher(remote, local) ? local : remote;
     if (LoggedAsLoser(region, key, loser)) return;
-    const bool excused = Hidden(key, standing, record, remote) || sources_.at(remote).past.contains(local) ||
+    const bool excused = Hidden(key, standing, record, remote) || Late(key, remote) ||
                          Obscured(region, key, standing, record) || Collapsed(record, key, remote);
-    if (excused && (LoggedAsLoserAnywhere(key, loser) || Superseded(key, loser))) return;
+    if (excused && (LoggedAsLoserAnywhere(key, loser) || Superseded(key, loser) ||
+                    DeletedByAnother(key, loser))) {
+      return;
+    }
     throw Violation(fmt::format("silent loss: region {} key {}: {} met {}, no entry for the loser",
                                 region.rank, key, Name(remote), Name(local)));
   }
@@ -244,6 +252,17 @@ class Checker {
       if (Higher(standing.serial, other.rows.at(key)->writer)) return true;
     }
     return false;
+  }
+  // An insert that became visible at its origin only after something higher, which counts as its past.
+  bool Late(Key key, Serial remote) const {
+    for (const Serial serial : sources_.at(remote).past) {
+      if (sources_.at(serial).writes.contains(key) && Higher(serial, remote)) return true;
+    }
+    return false;
+  }
+  // A delete that lost, but to what was deleted in turn.
+  bool DeletedByAnother(Key key, Serial loser) const {
+    return sources_.at(loser).writes.at(key).deletes && sources_.at(Winner(key)).writes.at(key).deletes;
   }
   // A later transaction of the same batch wrote the key too.
   bool Collapsed(const WalRecord& record, Key key, Serial remote) const {

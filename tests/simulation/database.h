@@ -99,11 +99,11 @@ class Database {
     const auto at = tombstones_.find(key);
     return at == tombstones_.end() ? std::nullopt : std::optional(at->second);
   }
-  // Raises the tombstone; the later sweep of the two stays.
+  // Raises the tombstone; what was to be swept still is.
   Try RaiseTombstone(Transaction& transaction, Key key, Tombstone tombstone) {
     if (!Hold(tombstone_holders_, transaction, key)) return Try::kWait;
     if (const auto now = VisibleTombstone(transaction, key)) {
-      tombstone.sweep_after = std::max(tombstone.sweep_after, now->sweep_after);
+      tombstone.unswept |= now->unswept;
       if (tombstone.version < now->version) {
         tombstone.version = now->version;
         tombstone.writer = now->writer;

@@ -33,7 +33,7 @@ inline std::string RecordText(const WalRecord& record) {
   }
   for (const auto& [key, tombstone] : record.tombstones) {
     text += fmt::format(" tombstone {}:{}", key,
-                        tombstone ? fmt::format("{} sweep {}", tombstone->writer, tombstone->sweep_after)
+                        tombstone ? fmt::format("{}{}", tombstone->writer, tombstone->unswept ? " unswept" : "")
                                   : "gone");
   }
   for (const LogEntry& entry : record.log) {

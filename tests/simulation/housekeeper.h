@@ -49,17 +49,19 @@ class Housekeeper {
     }
   }
 
-  // No row is lower than a tombstone of its key. Each round makes that true again for the marked ones; a mark goes once
-  // every transaction that ran when the delete was applied had ended before the round.
+  // No row is lower than a tombstone of its key. Each round makes that true again for what is unswept. It has been swept
+  // once every transaction that ran when we first saw the tombstone had ended before the round.
   Task<void> Sweep() {
     if (!protocol_.sweep) co_return;
     const std::map<Key, Tombstone> all = database_.tombstones();
     for (const auto& [key, tombstone] : all) {
-      if (tombstone.sweep_after != 0) co_await SweepOne(key, tombstone);
+      if (tombstone.unswept) co_await SweepOne(key, tombstone);
     }
   }
   Task<void> SweepOne(Key key, Tombstone seen) {
-    const bool last = seen.sweep_after <= database_.OldestRunning();
+    FirstSight& sight = first_sights_[key];
+    if (sight.version != seen.version) sight = {seen.version, database_.NextXid()};
+    const bool last = sight.next <= database_.OldestRunning();
     Transaction transaction(database_, RecordKind::kInternal, region_.world.step);
     database_.AssignXid(transaction);
     transaction.record.origin = region_.rank;
@@ -67,9 +69,9 @@ class Housekeeper {
       if (key == row || key == kTable) co_await SweepRow(transaction, row, seen);
     }
     const auto now = database_.VisibleTombstone(transaction, key);
-    if (last && now && now->sweep_after == seen.sweep_after) {
+    if (last && now && now->version == seen.version) {
       seen = *now;
-      seen.sweep_after = 0;
+      seen.unswept = false;
       if (database_.SetTombstone(transaction, key, seen) == Try::kWait) co_return;
     }
     const bool wrote = !transaction.record.rows.empty() || !transaction.record.tombstones.empty();
@@ -79,9 +81,9 @@ class Housekeeper {
     const std::optional<Row> row = co_await LockRow(region_, transaction, key);
     if (!row) co_return;
     const Database::Stamp stamp = database_.StampOf(transaction, row->xmin);
-    // Strictly lower in time and rank: the delete may have been part of the row's own transaction.
-    const Version lowest{tombstone.version.commit_time, tombstone.version.rank, Lsn()};
-    if (Version{stamp.time, stamp.origin, Lsn()} >= lowest) co_return;
+    // Of one region's own stream nothing can be missed (and rows of a batch carry a time that is not their own).
+    if (stamp.origin == tombstone.version.rank) co_return;
+    if (Version{stamp.time, stamp.origin, Lsn()} > tombstone.version) co_return;
     const Coverage coverage = Covered(tombstone, stamp, row->xmin);
     if (!coverage.covered) {
       transaction.record.log.push_back({key, ConflictKind::kDeleteOriginDiffers,
@@ -93,7 +95,6 @@ class Housekeeper {
 
   // The delete may have seen the row: what is not visible here yet may have been published.
   Coverage Covered(const Tombstone& tombstone, const Database::Stamp& stamp, Xid xmin) {
-    if (stamp.origin == tombstone.version.rank) return {.covered = true};
     const CoverageHistory& history = memory().history;
     return stamp.origin == region_.rank ? history.LocalCovered(xmin, stamp.time, tombstone.vector)
                                         : history.OriginCovered(stamp.origin, xmin, tombstone.vector);
@@ -108,7 +109,7 @@ class Housekeeper {
       if (database_.SetTombstone(transaction, key, std::nullopt) == Try::kWait) continue;
       const auto now = database_.tombstones().find(key);
       if (now == database_.tombstones().end() || now->second.version != tombstone.version ||
-          now->second.sweep_after != tombstone.sweep_after) {
+          now->second.unswept) {
         continue;
       }
       database_.AssignXid(transaction);
@@ -121,7 +122,7 @@ class Housekeeper {
   bool Stable(const Tombstone& tombstone) {
     const Version& version = tombstone.version;
     if (!protocol_.stability) return region_.Clock() - version.commit_time > 15;
-    if (tombstone.sweep_after != 0) return false;
+    if (tombstone.unswept) return false;
     const Rank origin = version.rank;
     if (origin != region_.rank && !Closed(region_.rank, version)) return false;
     for (Rank peer = 0; peer < region_.world.regions; ++peer) {
@@ -136,6 +137,10 @@ class Housekeeper {
     return !protocol_.closed_time || memory().closed[rank] > version.commit_time;
   }
 
+  struct FirstSight {
+    Version version;
+    Xid next = 0;
+  };
   struct UnflushedSample {
     Xid horizon;
     Lsn lsn;
@@ -149,6 +154,7 @@ class Housekeeper {
   Database& database_;
   std::deque<UnflushedSample> unflushed_;
   std::deque<Opened> opened_;
+  std::map<Key, FirstSight> first_sights_;
 };
 
 }  // namespace pgduet::simulation

@@ -22,6 +22,8 @@ struct Protocol {
   bool confirm_published = true;    // the slot moves only over what the topic's last vector holds
   // 0002
   bool sweep = true;                    // A, C: remote deletes are replayed later
+  bool batch_closed = true;             // G: what is batched is closed here
+  bool batch_highest_time = true;       // G: stamp and clock wait of a batch
   bool sweep_hits = true;               // A: also those that removed a row, in groups of three and more
   bool pending_first = true;            // B
   bool closed_time = true;              // C: stability knows stragglers

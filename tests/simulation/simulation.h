@@ -160,7 +160,7 @@ class Simulation {
     const Database& database = region.database;
     if (database.flushed() < database.end() || region.decoded < database.end()) return false;
     for (const auto& [key, tombstone] : database.tombstones()) {
-      if (tombstone.sweep_after != 0) return false;
+      if (tombstone.unswept) return false;
     }
     for (Rank origin = 0; origin < world_.regions; ++origin) {
       if (origin != region.rank && Applied(region, origin) < Published(origin)) return false;

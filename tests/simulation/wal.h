@@ -27,7 +27,7 @@ struct Row {
 struct Tombstone {
   Version version;
   Serial writer = 0;
-  Xid sweep_after = 0;  // 0: nothing to sweep
+  bool unswept = false;
   AppliedVector vector;  // of the delete, while there is something to sweep
 };
 
@@ -64,7 +64,7 @@ struct WalRecord {
   RecordKind kind = RecordKind::kLocal;
   Xid xid = 0;
   std::vector<Xid> subxids;
-  CommitTime time = 0;
+  CommitTime time = kOldestTime;
   Rank origin = 0;
   Serial serial = 0;  // kLocal: itself
   std::vector<RowWrite> changes;
