@@ -95,7 +95,7 @@ class Application {
     co_await Pause(region_.world, 2, 5, 20);
     region_.database.Flush(lsn);
     co_await Pause(region_.world, 1, 8, 60);  // a synchronous standby answers late
-    region_.database.MakeVisible(transaction, region_.world.step);
+    region_.database.MakeVisible(transaction);
   }
 
   Region& region_;

@@ -37,7 +37,7 @@ inline Task<bool> AwaitBarrier(Region& region, int steps_max) {
     Transaction barrier(region.database, RecordKind::kBarrier, region.world.step);
     barrier.record.token = token;
     lsn = region.database.WriteRecord(barrier);
-    region.database.MakeVisible(barrier, region.world.step);
+    region.database.MakeVisible(barrier);
   }
   region.database.Flush(lsn);
   for (int step = 0; !region.memory->barriers_reached.contains(token); ++step) {

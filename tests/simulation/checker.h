@@ -260,9 +260,15 @@ class Checker {
     }
     return false;
   }
-  // A delete that lost, but to what was deleted in turn.
+  // A delete that lost, but there was a higher one.
   bool DeletedByAnother(Key key, Serial loser) const {
-    return sources_.at(loser).writes.at(key).deletes && sources_.at(Winner(key)).writes.at(key).deletes;
+    if (!sources_.at(loser).writes.at(key).deletes) return false;
+    for (const auto& [serial, source] : sources_) {
+      const auto write = source.writes.find(key);
+      if (write == source.writes.end() || !Higher(serial, loser)) continue;
+      if (write->second.deletes || write->second.truncates) return true;
+    }
+    return false;
   }
   // A later transaction of the same batch wrote the key too.
   bool Collapsed(const WalRecord& record, Key key, Serial remote) const {

@@ -18,7 +18,7 @@ class Database;
 // An open transaction. Its end of life is a rollback, unless the record was written: then it commits.
 class Transaction {
  public:
-  Transaction(Database& database, RecordKind kind, uint64_t now);
+  Transaction(Database& database, RecordKind kind, const uint64_t& steps);
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
@@ -28,6 +28,7 @@ class Transaction {
  private:
   friend class Database;
   Database& database_;
+  const uint64_t& steps_;  // of the world
   const uint64_t epoch_;
   enum class State { kOpen, kRecorded, kEnded } state_ = State::kOpen;
 };
@@ -133,13 +134,12 @@ class Database {
     wal_.push_back(transaction.record);
     return end();
   }
-  void MakeVisible(Transaction& transaction, uint64_t now) {
+  void MakeVisible(Transaction& transaction) {
     Require(transaction.state_ == Transaction::State::kRecorded, "visible before the record");
-    for (WalRecord& record : wal_) {
-      if (record.xid != transaction.record.xid) continue;
-      record.visible_at = now;
-      Redo(record);
-    }
+    auto record = wal_.rbegin();
+    while (record->xid != transaction.record.xid) ++record;
+    record->visible_at = transaction.steps_;
+    Redo(*record);
     End(transaction);
   }
 
@@ -259,10 +259,10 @@ class Database {
   uint64_t epoch_ = 0;
 };
 
-inline Transaction::Transaction(Database& database, RecordKind kind, uint64_t now)
-    : database_(database), epoch_(database.epoch_) {
+inline Transaction::Transaction(Database& database, RecordKind kind, const uint64_t& steps)
+    : database_(database), steps_(steps), epoch_(database.epoch_) {
   record.kind = kind;
-  record.began_at = now;
+  record.began_at = steps;
 }
 
 inline Transaction::~Transaction() {
@@ -270,7 +270,7 @@ inline Transaction::~Transaction() {
   if (state_ == State::kOpen) {
     database_.Rollback(*this);
   } else {
-    database_.MakeVisible(*this, record.visible_at);
+    database_.MakeVisible(*this);
   }
 }
 

@@ -120,7 +120,7 @@ inline Task<void> RaiseTombstone(Region& region, Transaction& transaction, Key k
 inline Task<Lsn> CommitAsynchronously(Region& region, Transaction& transaction) {
   const Lsn lsn = region.database.WriteRecord(transaction);
   co_await Pause(region.world, 1, 3, 10);
-  region.database.MakeVisible(transaction, region.world.step);
+  region.database.MakeVisible(transaction);
   co_return lsn;
 }
 
