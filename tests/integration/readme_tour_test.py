@@ -74,15 +74,17 @@ class Tour:
         self.shell = Shell(self.folder, {**os.environ, "PATH": path, "PGTZ": "UTC"})
 
     def _write_restart(self, path, cluster):
-        """As a service manager does it: the test is asked to, and answers when the server is back."""
+        """As a service manager does it: the command asks, and returns when the server is back."""
+        for end in ("wanted", "done"):
+            os.mkfifo(f"{path}.{end}")
         with open(path, "w", encoding="utf-8") as script:
-            script.write(f"#!/bin/sh\ntouch {path}.wanted\nuntil [ -e {path}.done ]; do :; done\nrm {path}.done\n")
+            script.write(f"#!/bin/sh\necho > {path}.wanted\nread -r _ < {path}.done\n")
         os.chmod(path, 0o755)
 
         def serve():
-            wait_until(lambda: os.path.exists(f"{path}.wanted"), "a restart", timeout=600)
+            pathlib.Path(f"{path}.wanted").read_text(encoding="utf-8")
             cluster.restart()
-            pathlib.Path(f"{path}.done").touch()
+            pathlib.Path(f"{path}.done").write_text("done\n", encoding="utf-8")
 
         threading.Thread(target=serve, daemon=True).start()
 
@@ -170,3 +172,38 @@ def test_the_tour_shows_what_it_says_and_leaves_nothing_behind(tour):
     for cluster in tour.clusters:
         assert cluster.sql("SELECT count(*) FROM accounts", dbname="shop") == [(2,)]
         assert leftovers(cluster) == []
+
+
+def test_a_lost_slot_stops_the_stream_and_the_group_can_be_set_up_anew(tour):
+    """The procedure of docs/operations/errors.md, on the tour's databases."""
+    *steps, take_away = [block for kind, block in blocks(section_of("README.md", "Five minutes on your own databases"))
+                         if kind == "sh"]
+    stop_agents = take_away.splitlines()[0]
+    start_agents = next(block for block in steps if block.startswith("pgduet agent"))
+    for block in steps[:steps.index(start_agents)]:
+        tour.shell.run(tour.chosen(block))
+    east, west = tour.clusters
+    lose_slot(east)
+    east.sql("INSERT INTO accounts VALUES (1, 'ada', 100)", dbname="shop")
+    tour.shell.run(tour.chosen(start_agents))
+    wait_until(lambda: "slot_missing" in tour.log("east"), "the agent to notice")
+    west.sql("INSERT INTO accounts VALUES (2, 'bob', 200)", dbname="shop")
+    wait_until(lambda: rows(east) == ["1|ada|100", "2|bob|200"], "the other stream to go on")
+    tour.shell.run(stop_agents)
+
+    tour.follow(section_of("docs/operations/errors.md", "Set the group up anew"))
+    tour.shell.run(tour.chosen(start_agents))
+    west.sql("UPDATE accounts SET balance = 7 WHERE id = 1", dbname="shop")
+    east.sql("DELETE FROM accounts WHERE id = 2", dbname="shop")
+    wait_until(lambda: rows(east) == rows(west) == ["1|ada|7"], "both regions to follow each other")
+    assert [c.sql("SELECT count(*) FROM pgduet.conflict", dbname="shop") for c in tour.clusters] == [[(0,)], [(0,)]]
+    tour.shell.run(stop_agents)
+
+
+def lose_slot(cluster):
+    cluster.sql("SELECT pg_drop_replication_slot('pgduet_shop_main')", dbname="shop")
+
+
+def rows(cluster):
+    found = cluster.sql("SELECT concat_ws('|', id, owner, balance) FROM accounts ORDER BY id", dbname="shop")
+    return [row[0] for row in found]
