@@ -212,7 +212,9 @@ class Checker {
           if (met) CheckMeeting(region, record, key, local, serial);
           if (!Higher(serial, local.serial)) continue;
           local = {serial, record.began_at, record.visible_at};
-          if (record.kind == RecordKind::kLocal && write.deletes) local.known_at = journaled.at(serial);
+          if (record.kind == RecordKind::kLocal && write.deletes) {
+            local.known_at = journaled.contains(serial) ? journaled.at(serial) : UINT64_MAX;
+          }
         }
       }
     }

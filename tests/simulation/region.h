@@ -26,6 +26,7 @@ struct Record {
 // What all regions share.
 struct World {
   Protocol protocol;
+  Scope scope;
   Dice dice;
   int regions = 2;
   int keys = 3;

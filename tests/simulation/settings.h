@@ -27,6 +27,7 @@ struct Protocol {
   bool sweep_hits = true;               // A: also those that removed a row, in groups of three and more
   bool pending_first = true;            // B
   bool closed_time = true;              // C: stability knows stragglers
+  bool journal_resumed = true;          // D: what an earlier run journaled may be lost yet
   bool samples_flushed = true;          // D: a sample counts once it cannot be lost
   bool memory_set_back = true;          // D: on reconnection, for all origins
   bool replay_checks_vector = true;     // E: no log entry where the row had seen the delete
@@ -38,7 +39,16 @@ struct Protocol {
 struct Scope {
   int regions_min = 2;
   int regions_max = 4;
-  bool crashes = true;
+  int keys_max = 4;
+  int clients_max = 2;
+  int turns_max = 6'000;       // short runs: a fault is not covered by later writes
+  int crash_interval = 3'000;  // turns; 0: none
+  int tick_percent = 30;       // of turns after which time has passed; few: equal commit times
+  int subtransaction_percent = 20;
+  int preempted_percent = 8;   // of commits between taking the time and writing the record
+  int late_percent = 8;        // of commits between the record's flush and being visible
+  int flush_pause_max = 30;    // steps of the WAL writer
+  int crash_again_percent = 0; // of agents' crashes: the database follows soon
 };
 
 class Dice {

@@ -20,16 +20,16 @@ namespace pgduet::simulation {
 class Simulation {
  public:
   Simulation(uint64_t seed, const Protocol& protocol, const Scope& scope)
-      : world_{.protocol = protocol, .dice = Dice(seed)}, scope_(scope) {
+      : world_{.protocol = protocol, .scope = scope, .dice = Dice(seed)}, scope_(scope) {
     world_.regions = world_.dice.Between(scope.regions_min, scope.regions_max);
-    world_.keys = world_.dice.Between(1, 4);
+    world_.keys = world_.dice.Between(1, scope.keys_max);
     for (Rank rank = 0; rank < world_.regions; ++rank) {
       regions_.push_back(std::make_unique<Region>(world_, rank, regions_));
       constexpr int kSkews[] = {0, 0, 3, -3, 25};
       regions_.back()->skew = kSkews[world_.dice.Below(5)];
     }
     for (const auto& region : regions_) {
-      for (int client = world_.dice.Between(1, 2); client > 0; --client) {
+      for (int client = world_.dice.Between(1, scope.clients_max); client > 0; --client) {
         Start<Application>(*region, Life::kDatabase);
       }
       Start<WalWriter>(*region, Life::kDatabase);
@@ -42,10 +42,12 @@ class Simulation {
 
   // Throws a Violation when something cannot end.
   void Run() {
-    const uint64_t busy = world_.dice.Between(500, 6'000);
+    const uint64_t busy = world_.dice.Between(scope_.turns_max / 10, scope_.turns_max);
     while (world_.step < busy) {
       Turn();
-      if (scope_.crashes && world_.dice.Below(3'000) == 0) CrashSomething();
+      const bool due = crash_again_at_ != 0 && world_.step >= crash_again_at_;
+      if (due) CrashAgain();
+      if (scope_.crash_interval > 0 && world_.dice.Below(scope_.crash_interval) == 0) CrashSomething();
     }
     world_.stopping = true;
     for (const uint64_t end = world_.step + 400'000; !Quiet();) {
@@ -99,7 +101,8 @@ class Simulation {
     explicit WalWriter(Region& region) : region_(region) {}
     Task<void> Run() {
       while (true) {
-        co_await Pause(region_.world, 30, 5, 200);
+        const int pause = region_.world.scope.flush_pause_max;
+        co_await Pause(region_.world, pause, 5, 200 + pause);
         co_await Step{};
         region_.database.Flush(region_.database.end());
       }
@@ -111,7 +114,7 @@ class Simulation {
 
   void Turn() {
     ++world_.step;
-    if (world_.dice.Percent(30)) world_.now += static_cast<CommitTime>(world_.dice.Below(3));
+    if (world_.dice.Percent(scope_.tick_percent)) world_.now += static_cast<CommitTime>(world_.dice.Below(3));
     Running& chosen = actors_[world_.dice.Below(actors_.size())];
     if (chosen.actor->done() || chosen.asleep_until > world_.step) return;
     const bool tired = !world_.stopping && world_.dice.Permille(3);
@@ -122,7 +125,17 @@ class Simulation {
   void CrashSomething() {
     Region& region = *regions_[world_.dice.Below(regions_.size())];
     const bool database = world_.dice.Percent(60);
-    const bool agent = !database || world_.dice.Percent(30);
+    Crash(region, database, !database || world_.dice.Percent(30));
+    if (database || !world_.dice.Percent(scope_.crash_again_percent)) return;
+    crash_again_at_ = world_.step + world_.dice.Below(80);
+    crash_again_ = &region;
+  }
+  void CrashAgain() {
+    crash_again_at_ = 0;
+    Crash(*crash_again_, true, false);
+  }
+
+  void Crash(Region& region, bool database, bool agent) {
     std::vector<std::function<void(Simulation&)>> restarts;
     std::erase_if(actors_, [&](Running& running) {
       if (running.region != &region || (!database && running.life == Life::kDatabase)) return false;
@@ -193,6 +206,8 @@ class Simulation {
 
   World world_;
   const Scope scope_;
+  uint64_t crash_again_at_ = 0;
+  Region* crash_again_ = nullptr;
   std::vector<std::unique_ptr<Region>> regions_;
   std::vector<Running> actors_;
 };
