@@ -11,7 +11,7 @@ from harness import agent
 
 ROOT = pathlib.Path(agent.ROOT)
 FOLDERS = ("base", "schemas", "transport", "capture", "resolve", "apply", "agent")
-METRIC = re.compile(r'"(pgduet_[a-z0-9_]+)"')
+METRIC = re.compile(r'"((?:pgduet|process)_[a-z0-9_]+)"')
 METRIC_SOURCES = ("apply/apply_metrics.cc", "capture/capture_metrics.cc", "agent/commands/agent.cc")
 
 # The ways in which the sources give an error its name.
@@ -76,7 +76,7 @@ def test_no_way_of_naming_an_error_is_overlooked():
 
 def test_every_metric_is_documented_and_nothing_else():
     exported = {name for path in METRIC_SOURCES for name in METRIC.findall(read(path))}
-    assert exported == set(re.findall(r"^\| `(pgduet_[a-z0-9_]+)`", read("docs/metrics.md"), re.MULTILINE))
+    assert exported == set(re.findall(r"^\| `((?:pgduet|process)_[a-z0-9_]+)`", read("docs/metrics.md"), re.MULTILINE))
     elsewhere = {str(path.relative_to(ROOT)) for path in sources() if METRIC.search(path.read_text(encoding="utf-8"))}
     makers = {path for path in elsewhere if "prometheus::Build" in read(path)}
     assert makers <= set(METRIC_SOURCES), "metrics are made in a file that this test does not know"
@@ -84,8 +84,8 @@ def test_every_metric_is_documented_and_nothing_else():
 
 def test_the_metrics_help_column_names_the_alerts_that_use_them():
     rules = re.findall(r"- alert: (\w+)\n(.*?)(?=\n\s*- alert:|\Z)", read("deploy/prometheus/rules.yml"), re.DOTALL)
-    used = {(metric, alert) for alert, body in rules for metric in re.findall(r"pgduet_[a-z0-9_]+", body.split("annotations:")[0])}
-    told = {(row[0], alert) for row in re.findall(r"^\| `(pgduet_[a-z0-9_]+)` (\|.*)$", read("docs/metrics.md"), re.MULTILINE)
+    used = {(metric, alert) for alert, body in rules for metric in re.findall(r"(?:pgduet|process)_[a-z0-9_]+", body.split("annotations:")[0])}
+    told = {(row[0], alert) for row in re.findall(r"^\| `((?:pgduet|process)_[a-z0-9_]+)` (\|.*)$", read("docs/metrics.md"), re.MULTILINE)
             for alert in re.findall(r"Pgduet\w+", row[1])}
     assert told == used
 
