@@ -95,7 +95,7 @@ class KafkaLogReader : public LogReader {
   explicit KafkaLogReader(KafkaLogOptions options);
   absl::Status Start();
   static void OnError(rd_kafka_t* handle, int error, const char* reason, void* self);
-  absl::Status CheckPosition(int64_t offset);
+  absl::StatusOr<int64_t> PlaceOf(int64_t offset);
   absl::Status StatusOf(const rd_kafka_message_t& message) const;
   void CommitApplied();
 

@@ -55,19 +55,23 @@ KafkaLogReader::~KafkaLogReader() {
 
 absl::Status KafkaLogReader::Seek(int64_t offset) {
   pending_error_ = absl::OkStatus();
-  if (offset >= 0) PGDUET_RETURN_IF_ERROR(CheckPosition(offset));
-  const int64_t begin = offset >= 0 ? offset : RD_KAFKA_OFFSET_BEGINNING;
+  int64_t begin = RD_KAFKA_OFFSET_BEGINNING;
+  if (offset >= 0) {
+    PGDUET_ASSIGN_OR_RETURN(begin, PlaceOf(offset));
+  }
   const auto error = rd_kafka_assign(handle_.get(), SinglePartition(options_.topic, begin).get());
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
   return KafkaStatus(error, fmt::format("assign a topic's partition: topic={}", options_.topic));
 }
 
-absl::Status KafkaLogReader::CheckPosition(int64_t offset) {
+// One before the offset where the log still has that: the stream must know the last applied
+// record's writer, or what an older one left behind it would look like a gap.
+absl::StatusOr<int64_t> KafkaLogReader::PlaceOf(int64_t offset) {
   const absl::Time deadline = absl::Now() + kWatermarkPatience;
   while (true) {
     PGDUET_ASSIGN_OR_RETURN(const Watermarks marks,
                             QueryWatermarks(handle_.get(), options_.kafka, options_.topic));
-    if (marks.low <= offset && offset <= marks.high) return absl::OkStatus();
+    if (marks.low <= offset && offset <= marks.high) return std::max(marks.low, offset - 1);
     if (offset < marks.low || absl::Now() > deadline) {
       return PositionLost(fmt::format(
           "topic does not reach to the position read so far: topic={} position={} first={} end={}",

@@ -52,7 +52,8 @@ struct LogEntry {
 class LogReader {
  public:
   virtual ~LogReader() = default;
-  // Continues at this offset; -1: at the log's beginning. DataLoss/position_lost when the log no longer has it.
+  // Continues at this offset; -1: at the log's beginning. DataLoss/position_lost when the log no longer has it. The entry
+  // before it may be given once more: it tells a new RecordStream which writers are past.
   virtual absl::Status Seek(int64_t offset) = 0;
   // The next entry, or nothing when none came in time. Unavailable: try again later.
   virtual absl::StatusOr<std::optional<LogEntry>> Next(absl::Duration timeout) = 0;

@@ -28,6 +28,7 @@ class Applier {
   Memory& memory() { return *region_.memory; }
 
   void LoadProgress() {
+    SetMemoryBack(region_);
     Database& database = region_.database;
     memory().history.Reload(origin_, database.progress());
     const Progress* last = database.LastProgress(origin_);
@@ -36,14 +37,6 @@ class Applier {
       sequence_ = last->position.sequence;
       offset_ = last->offset + 1;
       memory().peers[origin_] = last->vector;
-    }
-    if (!region_.world.protocol.memory_set_back) return;
-    for (Rank rank = 0; rank < region_.world.regions; ++rank) {
-      const Progress* held = database.LastProgress(rank);
-      const Position position = held != nullptr ? held->position : Position{};
-      if (memory().applied.At(rank).commit_lsn <= position.commit_lsn) continue;
-      memory().applied.Set(rank, position);
-      memory().history.Reload(rank, database.progress());
     }
   }
 

@@ -206,7 +206,9 @@ class ApplyTransaction {
     standing.row = co_await LockRow(region_, transaction_, key);
     if (standing.row) {
       const Database::Stamp stamp = database_.StampOf(transaction_, standing.row->xmin);
-      standing.own = standing.row->xmin == transaction_.record.xid;
+      // What the same origin wrote is older, whatever the stamp of its batch says.
+      standing.own = standing.row->xmin == transaction_.record.xid ||
+                     (protocol_.stream_order && stamp.origin == origin_);
       standing.writer = standing.row->writer;
       standing.state = {.kind = LocalState::Kind::kLive, .version = {stamp.time, stamp.origin, Lsn()}};
       if (stamp.origin == region_.rank) {

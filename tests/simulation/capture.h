@@ -36,10 +36,7 @@ class Capture {
   void Resume() {
     region_.decoded = region_.confirmed;
     through_ = region_.confirmed;
-    // What an earlier run journaled may not be flushed.
-    if (region_.world.protocol.journal_resumed && database_.journaled().valid()) {
-      unflushed_.push_back({database_.journaled(), database_.end()});
-    }
+    region_.FlushBeforeLoad();  // what an earlier run journaled
     for (const Record& record : region_.topic) {
       sequence_ = std::max(sequence_, record.sequence);
       published_ = std::max(published_, record.position.commit_lsn);

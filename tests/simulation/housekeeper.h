@@ -15,6 +15,7 @@ class Housekeeper {
       : region_(region), protocol_(region.world.protocol), database_(region.database) {}
 
   Task<void> Run() {
+    SetMemoryBack(region_);
     while (true) {
       co_await Pause(region_.world, 10, 10, 100);
       co_await Step{};
@@ -22,6 +23,7 @@ class Housekeeper {
       try {
         co_await Sweep();
         co_await RemoveStableTombstones();
+        ForgetRemoved();
       } catch (const Aborted&) {
       }
     }
@@ -114,9 +116,17 @@ class Housekeeper {
       }
       database_.AssignXid(transaction);
       co_await Step{};
-      co_await CommitAsynchronously(region_, transaction);
-      memory().gate.Remove(key, generation);
+      const Lsn written = co_await CommitAsynchronously(region_, transaction);
+      removed_.push_back({key, generation, written});
     }
+  }
+  // The gate forgets a tombstone only when a crash cannot bring it back.
+  void ForgetRemoved() {
+    std::erase_if(removed_, [&](const Removed& one) {
+      if (protocol_.removal_flushed && database_.flushed() < one.written) return false;
+      memory().gate.Remove(one.key, one.generation);
+      return true;
+    });
   }
 
   bool Stable(const Tombstone& tombstone) {
@@ -137,6 +147,11 @@ class Housekeeper {
     return !protocol_.closed_time || memory().closed[rank] > version.commit_time;
   }
 
+  struct Removed {
+    Key key;
+    uint64_t generation;
+    Lsn written;
+  };
   struct FirstSight {
     Version version;
     Xid next = 0;
@@ -155,6 +170,7 @@ class Housekeeper {
   std::deque<UnflushedSample> unflushed_;
   std::deque<Opened> opened_;
   std::map<Key, FirstSight> first_sights_;
+  std::vector<Removed> removed_;
 };
 
 }  // namespace pgduet::simulation

@@ -49,7 +49,12 @@ struct Region {
   }
   bool Two() const { return world.regions == 2; }
   Region& Peer(Rank peer) { return *all[peer]; }
+  // A synchronous commit: what is read after it cannot be taken back by a crash.
+  void FlushBeforeLoad() {
+    if (world.protocol.flush_before_load) database.Flush(database.end());
+  }
   void NewMemory() {
+    FlushBeforeLoad();
     memory = std::make_unique<Memory>(world.protocol, rank, world.regions);
     for (const auto& [key, tombstone] : database.tombstones()) memory->gate.Add(key);
   }
@@ -65,6 +70,21 @@ struct Region {
   Lsn decoded;     // where capture stands
   bool history_lost = false;
 };
+
+// On each new session: what memory holds beyond the database was lost in a crash.
+inline void SetMemoryBack(Region& region) {
+  if (!region.world.protocol.memory_set_back) return;
+  Memory& memory = *region.memory;
+  for (Rank rank = 0; rank < region.world.regions; ++rank) {
+    const Progress* held = region.database.LastProgress(rank);
+    const Position position = held != nullptr ? held->position : Position{};
+    if (memory.applied.At(rank).commit_lsn <= position.commit_lsn) continue;
+    memory.applied.Set(rank, position);
+    memory.history.Reload(rank, region.database.progress());
+    memory.peers[rank] = held != nullptr ? held->vector : AppliedVector{};
+    memory.closed[rank] = kOldestTime;
+  }
+}
 
 // Bounded waiting for locks: deadlocks end with a rollback.
 class Patience {

@@ -24,12 +24,14 @@ struct Protocol {
   bool sweep = true;                    // A, C: remote deletes are replayed later
   bool batch_closed = true;             // G: what is batched is closed here
   bool batch_highest_time = true;       // G: stamp and clock wait of a batch
+  bool stream_order = true;             // G: one origin's rows are in order, whatever their stamps
   bool sweep_hits = true;               // A: also those that removed a row, in groups of three and more
   bool pending_first = true;            // B
   bool closed_time = true;              // C: stability knows stragglers
-  bool journal_resumed = true;          // D: what an earlier run journaled may be lost yet
+  bool flush_before_load = true;        // D: what a new run reads may be lost yet
   bool samples_flushed = true;          // D: a sample counts once it cannot be lost
   bool memory_set_back = true;          // D: on reconnection, for all origins
+  bool removal_flushed = true;          // D: a removed tombstone may come back
   bool replay_checks_vector = true;     // E: no log entry where the row had seen the delete
   bool time_lookup_bounded = true;      // E: rows of subtransactions
   bool own_tombstones = true;           // F: a tombstone of the same transaction does not stop its later insert

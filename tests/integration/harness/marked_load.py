@@ -70,11 +70,11 @@ class MarkedLoad:
                     self.acknowledged[marker] += 1
             except (psycopg2.errors.UniqueViolation, psycopg2.errors.DeadlockDetected):
                 connection.rollback()
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):  # the server is down; the commit may have counted
-                connection = None
-            except Exception as error:  # whatever it is, the test must see it
-                self._failures.append(error)
-                return
+            except psycopg2.Error as error:
+                if connection is not None and not connection.closed:  # the test must see it
+                    self._failures.append(error)
+                    return
+                connection = None  # the server is down; the commit may have counted
             self._done.wait(rng.uniform(0, 2 * self._pause))
 
     def _write(self, connection, marker, rng):
