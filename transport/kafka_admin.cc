@@ -3,6 +3,7 @@
 #include <charconv>
 #include <utility>
 
+#include <absl/time/clock.h>
 #include <fmt/format.h>
 
 #include "base/named_error.h"
@@ -94,6 +95,18 @@ absl::StatusOr<KafkaEvent> KafkaAdmin::WaitFor(rd_kafka_queue_t* queue) const {
                      rd_kafka_event_error_string(event.get()));
 }
 
+// The controller has it; a broker that we ask next may take a moment to hear of it.
+absl::Status KafkaAdmin::WaitUntilKnown(const std::string& topic) {
+  constexpr absl::Duration kPause = absl::Milliseconds(50);
+  const absl::Time deadline = absl::Now() + options_.network_timeout;
+  while (true) {
+    absl::Status known = CountPartitions(handle_.get(), options_, topic, options_.network_timeout).status();
+    if (known.ok()) known = DescribeTopic(topic).status();
+    if (ErrorName(known) != "topic_missing" || absl::Now() > deadline) return known;
+    absl::SleepFor(kPause);
+  }
+}
+
 absl::Status KafkaAdmin::CreateTopic(const std::string& topic, const TopicSettings& settings) {
   char error[512] = "";
   const NewTopic wanted(
@@ -123,7 +136,7 @@ absl::Status KafkaAdmin::CreateTopic(const std::string& topic, const TopicSettin
     return KafkaStatus(result, fmt::format("create a topic: topic={}", topic),
                        detail == nullptr ? "" : detail);
   }
-  return absl::OkStatus();
+  return WaitUntilKnown(topic);
 }
 
 absl::Status KafkaAdmin::DeleteTopic(const std::string& topic) {
@@ -144,27 +157,6 @@ absl::Status KafkaAdmin::DeleteTopic(const std::string& topic) {
     return KafkaStatus(result, fmt::format("delete a topic: topic={}", topic));
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<int> KafkaAdmin::CountPartitions(const std::string& topic) {
-  const KafkaTopic handle(rd_kafka_topic_new(handle_.get(), topic.c_str(), nullptr));
-  const rd_kafka_metadata_t* raw = nullptr;
-  const rd_kafka_resp_err_t error = rd_kafka_metadata(handle_.get(), 0, handle.get(), &raw,
-                                                      ToMilliseconds(options_.network_timeout));
-  const std::unique_ptr<const rd_kafka_metadata_t, KafkaDeleter<rd_kafka_metadata_destroy>>
-      metadata(raw);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return BrokerUnreachable(options_.brokers, rd_kafka_err2str(error));
-  for (int i = 0; i < metadata->topic_cnt; ++i) {
-    if (topic != metadata->topics[i].topic) continue;
-    const rd_kafka_resp_err_t found = metadata->topics[i].err;
-    if (found == RD_KAFKA_RESP_ERR_NO_ERROR || found == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
-      return metadata->topics[i].partition_cnt;
-    }
-    return KafkaStatus(found, fmt::format("look for a topic: topic={}", topic));
-  }
-  return KafkaStatus(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
-                     fmt::format("look for a topic: topic={}", topic));
 }
 
 absl::StatusOr<KafkaAdmin::TopicConfig> KafkaAdmin::DescribeTopic(const std::string& topic) {
@@ -197,7 +189,7 @@ absl::StatusOr<KafkaAdmin::TopicConfig> KafkaAdmin::DescribeTopic(const std::str
 
 std::vector<absl::Status> KafkaAdmin::CheckTopic(const std::string& topic,
                                                  absl::Duration retention_min) {
-  const auto partitions = CountPartitions(topic);
+  const auto partitions = CountPartitions(handle_.get(), options_, topic, options_.network_timeout);
   if (!partitions.ok()) return {partitions.status()};
   const auto config = DescribeTopic(topic);
   if (!config.ok()) return {config.status()};

@@ -26,7 +26,7 @@ class KafkaAdmin {
   static absl::StatusOr<std::unique_ptr<KafkaAdmin>> Open(KafkaOptions options);
 
   // One partition, cleanup.policy=delete, the retention, messages as large as our records. A topic
-  // that exists is left as it is and is OK. Errors: broker_unreachable, topic_forbidden,
+  // that exists is left as it is and is OK. Returns when the brokers know the topic. Errors: broker_unreachable, topic_forbidden,
   // topic_replication_factor.
   absl::Status CreateTopic(const std::string& topic, const TopicSettings& settings);
 
@@ -37,10 +37,12 @@ class KafkaAdmin {
 
   absl::Status DeleteTopic(const std::string& topic);
 
+  // Until every broker that we ask knows the topic; topic_missing when that takes too long.
+  absl::Status WaitUntilKnown(const std::string& topic);
+
  private:
   KafkaAdmin(KafkaOptions options, KafkaHandle handle);
   using TopicConfig = std::map<std::string, std::string>;
-  absl::StatusOr<int> CountPartitions(const std::string& topic);
   absl::StatusOr<TopicConfig> DescribeTopic(const std::string& topic);
   absl::StatusOr<KafkaEvent> WaitFor(rd_kafka_queue_t* queue) const;
 

@@ -2,11 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <thread>
 
 #include <fmt/format.h>
 
 #include "base/log.h"
 #include "base/named_error.h"
+#include "base/thread_name.h"
 
 namespace pgduet {
 namespace {
@@ -205,6 +210,47 @@ absl::StatusOr<Watermarks> QueryWatermarks(rd_kafka_t* handle, const KafkaOption
     return BrokerUnreachable(options.brokers, rd_kafka_err2str(error));
   }
   return KafkaStatus(error, fmt::format("ask for the ends of a topic: topic={}", topic));
+}
+
+absl::StatusOr<int> CountPartitions(rd_kafka_t* handle, const KafkaOptions& options,
+                                    const std::string& topic, absl::Duration timeout) {
+  const KafkaTopic topic_handle(rd_kafka_topic_new(handle, topic.c_str(), nullptr));
+  const rd_kafka_metadata_t* raw = nullptr;
+  const rd_kafka_resp_err_t error =
+      rd_kafka_metadata(handle, 0, topic_handle.get(), &raw, ToMilliseconds(timeout));
+  const std::unique_ptr<const rd_kafka_metadata_t, KafkaDeleter<rd_kafka_metadata_destroy>>
+      metadata(raw);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return BrokerUnreachable(options.brokers, rd_kafka_err2str(error));
+  for (int i = 0; i < metadata->topic_cnt; ++i) {
+    if (topic != metadata->topics[i].topic) continue;
+    const rd_kafka_resp_err_t found = metadata->topics[i].err;
+    if (found == RD_KAFKA_RESP_ERR_NO_ERROR || found == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
+      return metadata->topics[i].partition_cnt;
+    }
+    return KafkaStatus(found, fmt::format("look for a topic: topic={}", topic));
+  }
+  return KafkaStatus(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+                     fmt::format("look for a topic: topic={}", topic));
+}
+
+void CloseConsumer(KafkaHandle handle) {
+  constexpr std::chrono::seconds kPatience{5};
+  auto closed = std::make_shared<std::promise<void>>();
+  std::future<void> done = closed->get_future();
+  std::thread closer([client = handle.release(), closed] {
+    NameThisThread("kafka close");
+    rd_kafka_consumer_close(client);
+    rd_kafka_destroy(client);
+    closed->set_value();
+  });
+  if (done.wait_for(kPatience) == std::future_status::ready) {
+    closer.join();
+    return;
+  }
+  closer.detach();
+  LogWarning("transport", "kafka client left behind",
+             {{"reason", "it does not end; its topic was deleted"}});
 }
 
 int ToMilliseconds(absl::Duration duration) {

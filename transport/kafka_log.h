@@ -65,6 +65,7 @@ class KafkaLogWriter : public LogWriter {
   static void OnError(rd_kafka_t* handle, int error, const char* reason, void* self);
   void Delivered(const rd_kafka_message_t& message);
   void Failed(absl::Status status);
+  void HearTheCause();
 
   const KafkaLogOptions options_;
   // Payloads that librdkafka still refers to, in order; outlive the handle.
@@ -98,6 +99,7 @@ class KafkaLogReader : public LogReader {
   absl::StatusOr<int64_t> PlaceOf(int64_t offset);
   absl::Status StatusOf(const rd_kafka_message_t& message) const;
   void CommitApplied();
+  absl::Status CheckTopicExists();
 
   const KafkaLogOptions options_;
   KafkaHandle handle_;
@@ -107,6 +109,7 @@ class KafkaLogReader : public LogReader {
   std::atomic<int64_t> applied_offset_ = -1;
   int64_t committed_offset_ = -1;
   std::chrono::steady_clock::time_point committed_at_;
+  std::chrono::steady_clock::time_point topic_seen_at_;
 };
 
 }  // namespace pgduet

@@ -9,6 +9,9 @@ namespace pgduet {
 namespace {
 
 constexpr std::chrono::seconds kCommitInterval{1};
+// While nothing comes; a topic that is in use has a heartbeat each second.
+constexpr std::chrono::seconds kTopicCheckInterval{3};
+constexpr absl::Duration kTopicCheckPatience = absl::Seconds(1);
 // Next() looks at Interrupt() at least this often, should a wake-up be lost between two polls.
 constexpr absl::Duration kPollMax = absl::Milliseconds(200);
 // A broker that has just become leader may not know its high watermark yet.
@@ -50,11 +53,12 @@ absl::Status KafkaLogReader::Start() {
 
 KafkaLogReader::~KafkaLogReader() {
   queue_.reset();
-  if (handle_ != nullptr) rd_kafka_consumer_close(handle_.get());
+  if (handle_ != nullptr) CloseConsumer(std::move(handle_));
 }
 
 absl::Status KafkaLogReader::Seek(int64_t offset) {
   pending_error_ = absl::OkStatus();
+  topic_seen_at_ = std::chrono::steady_clock::now();
   int64_t begin = RD_KAFKA_OFFSET_BEGINNING;
   if (offset >= 0) {
     PGDUET_ASSIGN_OR_RETURN(begin, PlaceOf(offset));
@@ -90,10 +94,23 @@ absl::StatusOr<std::optional<LogEntry>> KafkaLogReader::Next(absl::Duration time
     if (!pending_error_.ok()) return std::exchange(pending_error_, absl::OkStatus());
     if (message != nullptr) {
       if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return StatusOf(*message);
+      topic_seen_at_ = std::chrono::steady_clock::now();
       return LogEntry{message->offset, {static_cast<const char*>(message->payload), message->len}};
     }
+    PGDUET_RETURN_IF_ERROR(CheckTopicExists());
     if (absl::Now() >= deadline) return std::nullopt;
   }
+}
+
+// librdkafka 2.0.2 does not tell when a topic that it reads is deleted: nothing comes, for ever. Other errors of this question
+// are told by the stream itself.
+absl::Status KafkaLogReader::CheckTopicExists() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - topic_seen_at_ < kTopicCheckInterval) return absl::OkStatus();
+  topic_seen_at_ = now;
+  absl::Status found =
+      CountPartitions(handle_.get(), options_.kafka, options_.topic, kTopicCheckPatience).status();
+  return ErrorName(found) == "topic_missing" ? found : absl::OkStatus();
 }
 
 absl::Status KafkaLogReader::StatusOf(const rd_kafka_message_t& message) const {

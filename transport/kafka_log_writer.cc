@@ -1,3 +1,4 @@
+#include <absl/time/clock.h>
 #include <fmt/format.h>
 
 #include "base/named_error.h"
@@ -6,6 +7,13 @@
 #include "transport/kafka_tail.h"
 
 namespace pgduet {
+namespace {
+
+constexpr absl::Duration kCausePatience = absl::Seconds(1);
+
+bool IsLost(const absl::Status& status) { return ErrorName(status) == "log_writer_lost"; }
+
+}  // namespace
 
 std::string TopicName(std::string_view group, std::string_view region, std::string_view set) {
   return fmt::format("pgduet.{}.{}.{}", group, region, set);
@@ -73,8 +81,18 @@ absl::Status KafkaLogWriter::Append(std::string record) {
 
 absl::Status KafkaLogWriter::Wait(absl::Duration timeout) {
   // Serves what has arrived, or waits for the first event: a delivery, or an error.
-  rd_kafka_poll(handle_.get(), status_.ok() ? ToMilliseconds(timeout) : 0);
+  const bool was_ok = status_.ok();
+  rd_kafka_poll(handle_.get(), was_ok ? ToMilliseconds(timeout) : 0);
+  if (was_ok && IsLost(status_)) HearTheCause();
   return status_;
+}
+
+// The report of the record that was refused may come after the error that it led to.
+void KafkaLogWriter::HearTheCause() {
+  const absl::Time deadline = absl::Now() + kCausePatience;
+  while (IsLost(status_) && rd_kafka_outq_len(handle_.get()) > 0 && absl::Now() < deadline) {
+    rd_kafka_poll(handle_.get(), 10);
+  }
 }
 
 absl::StatusOr<std::optional<LogTail>> KafkaLogWriter::ReadTail() {
@@ -86,11 +104,11 @@ void KafkaLogWriter::OnDelivery(rd_kafka_t*, const rd_kafka_message_t* message, 
 }
 
 void KafkaLogWriter::Delivered(const rd_kafka_message_t& message) {
-  if (!status_.ok()) return;
   if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     Failed(KafkaStatus(message.err, fmt::format("append to a topic: topic={}", options_.topic)));
     return;
   }
+  if (!status_.ok()) return;
   // Reports of one partition come in order, so this one is the oldest pending record's. If it is
   // not, order is lost.
   if (pending_.empty() || message.payload != pending_.front().data()) {
@@ -119,9 +137,11 @@ void KafkaLogWriter::OnError(rd_kafka_t* handle, int error, const char* reason, 
           : named);
 }
 
-// The first failure stays: what is pending may or may not be in the topic.
+// The first failure stays: what is pending may or may not be in the topic. But what somebody has to mend says more than the loss
+// that it led to.
 void KafkaLogWriter::Failed(absl::Status status) {
-  if (status_.ok()) status_ = std::move(status);
+  const bool tells_the_cause = IsLost(status_) && absl::IsFailedPrecondition(status);
+  if (status_.ok() || tells_the_cause) status_ = std::move(status);
 }
 
 }  // namespace pgduet

@@ -2,7 +2,6 @@
 
 #include <random>
 
-#include <absl/time/clock.h>
 #include <fmt/format.h>
 
 #include "agent/config_values.h"
@@ -297,12 +296,7 @@ absl::Status RegionSetup::MakeTopic() {
   PGDUET_RETURN_IF_ERROR(admin->CreateTopic(topic, {.retention = config_.kafka_retention_min,
                                                     .replication_factor = config_.kafka_replication_factor}));
   Say(fmt::format("topic {} is in place", topic));
-  // A topic that was just made takes the brokers a moment to know.
-  std::vector<absl::Status> wrong = admin->CheckTopic(topic, config_.kafka_retention_min);
-  for (int attempt = 0; attempt < 50 && !wrong.empty() && ErrorName(wrong.front()) == "topic_missing"; ++attempt) {
-    absl::SleepFor(absl::Milliseconds(200));
-    wrong = admin->CheckTopic(topic, config_.kafka_retention_min);
-  }
+  const std::vector<absl::Status> wrong = admin->CheckTopic(topic, config_.kafka_retention_min);
   return wrong.empty() ? absl::OkStatus() : wrong.front();
 }
 

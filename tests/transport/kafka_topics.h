@@ -126,6 +126,7 @@ inline void KafkaTest::CreateRawTopic(int partitions,
   ASSERT_EQ(count, 1u);
   ASSERT_EQ(rd_kafka_topic_result_error(results[0]), RD_KAFKA_RESP_ERR_NO_ERROR)
       << rd_kafka_topic_result_error_string(results[0]);
+  ASSERT_TRUE(admin_->WaitUntilKnown(options_.topic).ok());
 }
 
 inline void KafkaTest::ForgetBefore(int64_t offset) {
