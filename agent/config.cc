@@ -43,10 +43,14 @@ Environment ProcessEnvironment() {
 }
 
 absl::StatusOr<Config> LoadConfig(const std::string& path, const Environment& environment) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  // Opening a directory succeeds; reading it does not.
-  if (!file.is_open() || file.bad() || std::filesystem::is_directory(path)) {
+  // Opening a directory succeeds; reading it throws.
+  std::error_code no_file;
+  std::ifstream file;
+  if (!std::filesystem::is_directory(path, no_file)) file.open(path, std::ios::binary);
+  std::string text;
+  if (file.is_open())
+    text = {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (!file.is_open() || file.bad()) {
     return NamedError(absl::StatusCode::kInvalidArgument, "config_unreadable",
                       fmt::format("configuration file cannot be read: {}", path),
                       "give the right path with --config or PGDUET_CONFIG");

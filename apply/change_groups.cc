@@ -34,7 +34,7 @@ absl::Status CheckWholeKey(const TargetTable& table, std::span<const Value> key)
 
 class Grouper {
  public:
-  Grouper(const std::vector<ApplyUnit>& units, TargetCatalog& catalog, Grouping grouping)
+  Grouper(const std::vector<ApplyUnit>& units, TableLookup& catalog, Grouping grouping)
       : units_(units), catalog_(catalog), grouping_(grouping) {
     segments_.emplace_back();
   }
@@ -111,7 +111,7 @@ class Grouper {
   }
 
   const std::vector<ApplyUnit>& units_;
-  TargetCatalog& catalog_;
+  TableLookup& catalog_;
   const Grouping grouping_;
   std::vector<Segment> segments_;
 };
@@ -138,7 +138,7 @@ const Value& KeyGroup::FinalValue(int source_column, size_t first_step) const {
 }
 
 absl::StatusOr<std::vector<Segment>> GroupChanges(const std::vector<ApplyUnit>& units,
-                                                  TargetCatalog& catalog, Grouping grouping) {
+                                                  TableLookup& catalog, Grouping grouping) {
   return Grouper(units, catalog, grouping).Run();
 }
 

@@ -77,8 +77,8 @@ struct Segment {
 // kByKey collapses; kOneByOne keeps each change a segment of its own, in the origin's order, for the row path alone.
 enum class Grouping { kByKey, kOneByOne };
 
-// Errors: those of TargetCatalog, and column_missing when a value has no column to go to.
-absl::StatusOr<std::vector<Segment>> GroupChanges(const std::vector<ApplyUnit>& units, TargetCatalog& catalog,
+// Errors: those of TableLookup, and column_missing when a value has no column to go to.
+absl::StatusOr<std::vector<Segment>> GroupChanges(const std::vector<ApplyUnit>& units, TableLookup& catalog,
                                                   Grouping grouping);
 
 }  // namespace pgduet

@@ -7,7 +7,7 @@
 namespace pgduet {
 namespace {
 
-constexpr Oid kTextOid = 25, kTextArrayOid = 1009, kOidOid = 26, kXidOid = 28;
+constexpr Oid kTextArrayOid = 1009, kOidOid = 26, kXidOid = 28;
 
 // What the set statement reads for a column of unnest's row: array columns travel as text.
 std::string FromSource(const TargetColumn& column, size_t place) {

@@ -47,11 +47,19 @@ struct TargetTable {
   std::vector<Value> KeyOf(std::span<const Value> row) const;
 };
 
-class TargetCatalog {
+// Finds the table of a relation. One thread.
+class TableLookup {
+ public:
+  virtual ~TableLookup() = default;
+  // Errors: table_missing, key_missing, key_differs, column_missing (FailedPrecondition).
+  virtual absl::StatusOr<std::shared_ptr<const TargetTable>> Find(const std::shared_ptr<const Relation>& relation) = 0;
+};
+
+// In the target's catalog; what was found is kept.
+class TargetCatalog : public TableLookup {
  public:
   explicit TargetCatalog(PgConnection& connection) : connection_(connection) {}
-  // Errors: table_missing, key_missing, key_differs, column_missing (FailedPrecondition).
-  absl::StatusOr<std::shared_ptr<const TargetTable>> Find(const std::shared_ptr<const Relation>& relation);
+  absl::StatusOr<std::shared_ptr<const TargetTable>> Find(const std::shared_ptr<const Relation>& relation) override;
 
  private:
   absl::StatusOr<std::shared_ptr<const TargetTable>> Load(const Relation& relation);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace pgduet {
@@ -12,6 +13,17 @@ namespace pgduet {
 class ByteArena {
  public:
   static constexpr size_t kBlockBytes = 64 * 1024;
+
+  ByteArena() = default;
+  ByteArena(ByteArena&& other) noexcept { *this = std::move(other); }
+  // Leaves the other one empty: what it takes afterwards must not land in our blocks.
+  ByteArena& operator=(ByteArena&& other) noexcept {
+    blocks_ = std::exchange(other.blocks_, {});
+    next_ = std::exchange(other.next_, nullptr);
+    free_ = std::exchange(other.free_, 0);
+    used_ = std::exchange(other.used_, 0);
+    return *this;
+  }
 
   std::string_view Append(std::string_view bytes) {
     if (bytes.size() > free_) Grow(bytes.size());

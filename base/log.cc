@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 
@@ -74,7 +75,9 @@ class Line {
       text_ += fmt::format("\"{}\":\"{}\"", key, Escaped(value));
       return;
     }
-    const bool plain = !value.empty() && value.find_first_of(" \"=\n\t\\") == std::string_view::npos;
+    const bool plain = !value.empty() && std::none_of(value.begin(), value.end(), [](unsigned char character) {
+      return character <= ' ' || character == '"' || character == '=' || character == '\\';
+    });
     text_ += plain ? fmt::format("{}={}", key, value) : fmt::format("{}=\"{}\"", key, Escaped(value));
   }
   std::string Finish() && { return format_ == LogFormat::kJson ? "{" + text_ + "}" : std::move(text_); }

@@ -8,6 +8,14 @@
 #include "base/named_error.h"
 
 namespace pgduet {
+namespace {
+
+absl::Status Malformed() {
+  return NamedError(absl::StatusCode::kDataLoss, "malformed_marker", "the marker of an apply transaction is malformed",
+                    "Only pgduet may write transactions under its replication origins.");
+}
+
+}  // namespace
 
 std::string EncodeMarker(const AppliedMarker& marker) {
   return fmt::format("1 {} {:016x} {} {} {}", marker.rank, marker.position.incarnation, marker.position.sequence,
@@ -26,12 +34,12 @@ absl::StatusOr<AppliedMarker> DecodeMarker(std::string_view text) {
   const absl::StatusOr<Lsn> commit_lsn = Lsn::Parse(lsn);
   const bool rank_known = rank == kInternalRank || rank < static_cast<unsigned>(kRegionsMax);
   if (words.fail() || version != 1 || !rank_known || incarnation.size() != 16 || *end != '\0' || !commit_lsn.ok()) {
-    return NamedError(absl::StatusCode::kDataLoss, "malformed_marker", "the marker of an apply transaction is malformed",
-                      "Only pgduet may write transactions under its replication origins.");
+    return Malformed();
   }
   marker.rank = static_cast<Rank>(rank);
   marker.position.commit_lsn = *commit_lsn;
-  return marker;
+  // Streams read generously (signs, blanks, what stands behind): only what EncodeMarker writes counts.
+  return EncodeMarker(marker) == text ? absl::StatusOr<AppliedMarker>(marker) : Malformed();
 }
 
 std::string OriginName(std::string_view group, std::string_view set, std::string_view region) {

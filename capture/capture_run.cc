@@ -252,6 +252,7 @@ absl::Status CaptureRun::TransactionBegins(const LocalTransaction& transaction) 
 absl::Status CaptureRun::Chunk(const LocalTransaction& transaction, ChangeBatch batch, bool last, Lsn end_lsn) {
   PGDUET_ASSIGN_OR_RETURN(const uint64_t unavailable, unchanged_values_.Complete(transaction, batch));
   if (loop_.metrics_ != nullptr) loop_.metrics_->ValuesUnavailable(unavailable);
+  PGDUET_RETURN_IF_ERROR(CheckRowSizes(batch));
   PGDUET_RETURN_IF_ERROR(loop_.observer_.LocalChanges(transaction, batch));
   if (AlreadyPublished(transaction)) return absl::OkStatus();
   if (next_chunk_ == 0) {

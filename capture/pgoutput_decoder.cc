@@ -1,5 +1,7 @@
 #include "capture/pgoutput_decoder.h"
 
+#include <limits>
+
 #include <fmt/format.h>
 
 #include "base/named_error.h"
@@ -39,7 +41,12 @@ class Reader {
   }
   char Letter() { return Number<char>(); }
   Lsn ReadLsn() { return Lsn(Number<uint64_t>()); }
-  CommitTime ReadTime() { return Number<int64_t>() + kPostgresEpochMicros; }
+  CommitTime ReadTime() {
+    const auto micros = Number<int64_t>();
+    if (micros <= std::numeric_limits<int64_t>::max() - kPostgresEpochMicros) return micros + kPostgresEpochMicros;
+    ok_ = false;
+    return 0;
+  }
   std::string_view Text() {
     const size_t end = bytes_.find('\0');
     if (end == std::string_view::npos) {

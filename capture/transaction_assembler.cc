@@ -13,6 +13,13 @@ absl::Status OutOfStep(std::string_view what) {
   return NamedError(absl::StatusCode::kDataLoss, "malformed_pgoutput", fmt::format("replication stream out of step: {}", what));
 }
 
+size_t DescriptionSizeEstimate(const Relation& relation) {
+  constexpr size_t kFixedBytes = 24, kColumnBytes = 24;  // tags, lengths, numbers
+  size_t size = kFixedBytes + relation.schema.size() + relation.name.size();
+  for (const Column& column : relation.columns) size += kColumnBytes + column.name.size() + column.type_name.size();
+  return size;
+}
+
 }  // namespace
 
 absl::Status TransactionAssembler::Take(const PgoutputMessage& message) {
@@ -45,6 +52,7 @@ absl::Status TransactionAssembler::On(const PgoutputCommit& commit) {
 
 absl::Status TransactionAssembler::On(const PgoutputOrigin& origin) {
   if (!transaction_) return OutOfStep("origin outside a transaction");
+  if (begun_) return OutOfStep("origin after a change");
   our_origin_ = IsOurOrigin(origin.name, group_);
   return absl::OkStatus();
 }
@@ -85,7 +93,7 @@ absl::StatusOr<bool> TransactionAssembler::BeforeChange() {
   if (marker_) return false;
   if (!begun_) PGDUET_RETURN_IF_ERROR(sink_.TransactionBegins(*transaction_));
   begun_ = true;
-  if (batch_bytes_ < kChunkBytesTarget) return true;
+  if (batch_bytes_ < kChunkBytesTarget && batch_.relations.size() < kRelationsMax) return true;
   PGDUET_RETURN_IF_ERROR(sink_.Chunk(*transaction_, std::move(batch_), /*last=*/false, Lsn()));
   batch_ = {};
   batch_relations_.clear();
@@ -93,15 +101,19 @@ absl::StatusOr<bool> TransactionAssembler::BeforeChange() {
   return true;
 }
 
-absl::StatusOr<uint32_t> TransactionAssembler::RelationIndex(uint32_t oid, size_t columns_old, size_t columns_new) {
+absl::StatusOr<uint32_t> TransactionAssembler::RelationIndex(uint32_t oid, const std::vector<Value>* old_row,
+                                                             const std::vector<Value>* new_row) {
   auto at = relations_.find(oid);
   if (at == relations_.end()) return OutOfStep("change of an unknown relation");
   const size_t columns = at->second->columns.size();
-  if ((columns_old != 0 && columns_old != columns) || (columns_new != 0 && columns_new != columns)) {
+  if ((old_row != nullptr && old_row->size() != columns) || (new_row != nullptr && new_row->size() != columns)) {
     return OutOfStep("row and relation differ in columns");
   }
   auto [index, fresh] = batch_relations_.try_emplace(at->second.get(), static_cast<uint32_t>(batch_.relations.size()));
-  if (fresh) batch_.relations.push_back(at->second);
+  if (fresh) {
+    batch_.relations.push_back(at->second);
+    batch_bytes_ += DescriptionSizeEstimate(*at->second);
+  }
   return index->second;
 }
 
@@ -122,7 +134,7 @@ absl::Status TransactionAssembler::On(const PgoutputInsert& insert) {
   PGDUET_ASSIGN_OR_RETURN(const bool wanted, BeforeChange());
   if (!wanted) return absl::OkStatus();
   Change change{.kind = ChangeKind::kInsert};
-  PGDUET_ASSIGN_OR_RETURN(change.relation, RelationIndex(insert.relation, 0, insert.new_row.size()));
+  PGDUET_ASSIGN_OR_RETURN(change.relation, RelationIndex(insert.relation, nullptr, &insert.new_row));
   AddRow(insert.new_row, change.new_begin, change.new_count);
   AddChange(change);
   return absl::OkStatus();
@@ -132,7 +144,7 @@ absl::Status TransactionAssembler::On(const PgoutputUpdate& update) {
   PGDUET_ASSIGN_OR_RETURN(const bool wanted, BeforeChange());
   if (!wanted) return absl::OkStatus();
   Change change{.kind = ChangeKind::kUpdate, .old_row = update.old_kind};
-  PGDUET_ASSIGN_OR_RETURN(change.relation, RelationIndex(update.relation, update.old_row.size(), update.new_row.size()));
+  PGDUET_ASSIGN_OR_RETURN(change.relation, RelationIndex(update.relation, update.old_kind == OldRow::kNone ? nullptr : &update.old_row, &update.new_row));
   AddRow(update.new_row, change.new_begin, change.new_count);
   if (update.old_kind != OldRow::kNone) AddRow(update.old_row, change.old_begin, change.old_count);
   AddChange(change);
@@ -143,18 +155,18 @@ absl::Status TransactionAssembler::On(const PgoutputDelete& gone) {
   PGDUET_ASSIGN_OR_RETURN(const bool wanted, BeforeChange());
   if (!wanted) return absl::OkStatus();
   Change change{.kind = ChangeKind::kDelete, .old_row = gone.old_kind};
-  PGDUET_ASSIGN_OR_RETURN(change.relation, RelationIndex(gone.relation, gone.old_row.size(), 0));
+  PGDUET_ASSIGN_OR_RETURN(change.relation, RelationIndex(gone.relation, &gone.old_row, nullptr));
   AddRow(gone.old_row, change.old_begin, change.old_count);
   AddChange(change);
   return absl::OkStatus();
 }
 
 absl::Status TransactionAssembler::On(const PgoutputTruncate& truncate) {
-  PGDUET_ASSIGN_OR_RETURN(const bool wanted, BeforeChange());
-  if (!wanted) return absl::OkStatus();
   for (const uint32_t oid : truncate.relations) {
+    PGDUET_ASSIGN_OR_RETURN(const bool wanted, BeforeChange());
+    if (!wanted) return absl::OkStatus();
     Change change{.kind = ChangeKind::kTruncate};
-    PGDUET_ASSIGN_OR_RETURN(change.relation, RelationIndex(oid, 0, 0));
+    PGDUET_ASSIGN_OR_RETURN(change.relation, RelationIndex(oid, nullptr, nullptr));
     AddChange(change);
   }
   return absl::OkStatus();

@@ -57,7 +57,8 @@ class TransactionAssembler {
 
   // OK and true when the change is to be added; makes room by handing on a full chunk.
   absl::StatusOr<bool> BeforeChange();
-  absl::StatusOr<uint32_t> RelationIndex(uint32_t oid, size_t columns_old, size_t columns_new);
+  // The rows that the change has are given: they must have the relation's columns.
+  absl::StatusOr<uint32_t> RelationIndex(uint32_t oid, const std::vector<Value>* old_row, const std::vector<Value>* new_row);
   absl::Status CheckMarked() const;
   void AddRow(const std::vector<Value>& row, uint32_t& begin, uint32_t& count);
   void AddChange(Change change);

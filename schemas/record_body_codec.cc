@@ -258,6 +258,22 @@ size_t EncodedSizeEstimate(const ChangeBatch& batch, const Change& change) {
   return kFixedBytes + new_row.size() + ValuesSize(new_row) + old_row.size() + ValuesSize(old_row);
 }
 
+absl::Status CheckRowSizes(const ChangeBatch& batch) {
+  for (const Change& change : batch.changes) {
+    for (const auto row : {batch.NewRow(change), batch.OldRowOf(change)}) {
+      size_t bytes = 0;
+      for (const Value& value : row) bytes += value.bytes.size();
+      if (bytes <= kRowBytesMax) continue;
+      return NamedError(
+          absl::StatusCode::kFailedPrecondition, "row_too_large",
+          fmt::format("row is too large to be published: table={} bytes={} max={}",
+                      batch.RelationOf(change).QualifiedName(), bytes, kRowBytesMax),
+          "Nothing after this transaction can be published; see docs/operations/errors.md.");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status DecodeBodyInto(std::string_view body, RelationCache* cache, Record& record) {
   WireReader reader(body);
   BodyDecoder decoder(cache, record.batch);

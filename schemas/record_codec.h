@@ -40,6 +40,9 @@ std::vector<std::string> EncodeRecord(const Record& record);
 // Estimated encoded size of a change; the assembler closes a chunk by the sum.
 size_t EncodedSizeEstimate(const ChangeBatch& batch, const Change& change);
 
+// OK when readers take every row of the batch: row_too_large (FailedPrecondition), with the table.
+absl::Status CheckRowSizes(const ChangeBatch& batch);
+
 // Header alone, with checksum verified: for tails, continuity, and fragments.
 struct RawRecord {
   RecordHeader header;

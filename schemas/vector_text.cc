@@ -32,7 +32,8 @@ AppliedVector DecodeVector(const std::string& text) {
     }
     vector.Set(static_cast<Rank>(rank), {.incarnation = incarnation, .sequence = sequence, .commit_lsn = Lsn(lsn), .commit_time = time});
   }
-  return vector;
+  // sscanf reads generously: only what EncodeVector writes counts.
+  return EncodeVector(vector) == text ? vector : AppliedVector();
 }
 
 }  // namespace pgduet

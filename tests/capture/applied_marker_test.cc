@@ -19,7 +19,10 @@ TEST(AppliedMarkerTest, TheAgentsOwnWorkHasARankOfItsOwn) {
 
 TEST(AppliedMarkerTest, RefusesWhatIsNotAMarker) {
   for (const char* text : {"", "1", "2 0 0000000000000001 1 0/1 0", "1 40 0000000000000001 1 0/1 0", "1 0 zz 1 0/1 0",
-                           "1 0 0000000000000001 x 0/1 0", "1 0 0000000000000001 1 nonsense 0"}) {
+                           "1 0 0000000000000001 x 0/1 0", "1 0 0000000000000001 1 nonsense 0",
+                           // what a stream would read, and we do not write
+                           "1 0 0000000000000001 1 0/1 0 more", "1 0 0000000000000001 -1 0/1 0", " 1 0 0000000000000001 1 0/1 0",
+                           "1 0 -000000000000001 1 0/1 0", "1 0 0000000000000001 1 0/0001 0"}) {
     EXPECT_FALSE(DecodeMarker(text).ok()) << text;
   }
 }

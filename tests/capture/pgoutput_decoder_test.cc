@@ -1,5 +1,6 @@
 #include "capture/pgoutput_decoder.h"
 
+#include <limits>
 #include <random>
 
 #include <gmock/gmock.h>
@@ -80,6 +81,7 @@ TEST(PgoutputDecoderTest, WhatIsNotAMessageIsANamedError) {
   for (const std::string& bytes : {std::string(), std::string("Z"), Begin(1, 2, 3) + "x", Begin(1, 2, 3).substr(0, 10),
                                    Bytes('U').Number<uint32_t>(1).Letter('X').str(),
                                    Bytes('I').Number<uint32_t>(1).Letter('N').Number<uint16_t>(60000).str(),
+                                   Begin(1, std::numeric_limits<int64_t>::max(), 3),  // after the last time that we can count
                                    Bytes('T').Number<uint32_t>(0xFFFFFFFF).Number<uint8_t>(0).str()}) {
     const absl::StatusOr<PgoutputMessage> message = DecodePgoutput(bytes);
     ASSERT_FALSE(message.ok());

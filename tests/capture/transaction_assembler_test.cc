@@ -5,6 +5,7 @@
 
 #include "base/named_error.h"
 #include "schemas/record.h"
+#include "schemas/record_codec.h"
 #include "tests/capture/pgoutput_bytes.h"
 
 namespace pgduet {
@@ -129,6 +130,48 @@ TEST_F(TransactionAssemblerTest, AChangeOfAnUnknownRelationIsAnError) {
 TEST_F(TransactionAssemblerTest, ARowWithAnotherNumberOfColumnsIsAnError) {
   TakeAll({Begin(10, 0, 7), RelationMessage(1, "t")});
   EXPECT_EQ(ErrorName(Take(Insert(1, {"1", "x", "y"}))), "malformed_pgoutput");
+}
+
+TEST_F(TransactionAssemblerTest, ARowWithoutColumnsIsAnErrorWhereTheTableHasSome) {
+  TakeAll({Begin(10, 0, 7), RelationMessage(1, "t")});
+  EXPECT_EQ(ErrorName(Take(Insert(1, {}))), "malformed_pgoutput");
+  EXPECT_EQ(ErrorName(Take(Bytes('D').Number<uint32_t>(1).Letter('K').Tuple({}).str())), "malformed_pgoutput");
+}
+
+TEST_F(TransactionAssemblerTest, AnOriginAfterAChangeIsOutOfStep) {
+  TakeAll({Begin(10, 0, 7), RelationMessage(1, "t"), Insert(1, {"1", "x"})});
+  EXPECT_EQ(ErrorName(Take(Origin("pgduet:g:main:b"))), "malformed_pgoutput");
+}
+
+// One TRUNCATE can name more tables than one chunk may describe.
+TEST_F(TransactionAssemblerTest, ATruncateOfManyTablesComesInChunksThatPeersTake) {
+  constexpr uint32_t kTables = kRelationsMax + 10;
+  Bytes truncate('T');
+  truncate.Number<uint32_t>(kTables).Number<uint8_t>(0);
+  TakeAll({Begin(10, 0, 7)});
+  for (uint32_t oid = 1; oid <= kTables; ++oid) {
+    ASSERT_TRUE(Take(RelationMessage(oid, "t")).ok());
+    truncate.Number(oid);
+  }
+  TakeAll({truncate.str(), Commit(10, 20, 0)});
+  size_t changes = 0;
+  for (const ChangeBatch& batch : notebook.batches) {
+    EXPECT_LE(batch.relations.size(), kRelationsMax);
+    changes += batch.changes.size();
+  }
+  EXPECT_EQ(changes, kTables);
+  EXPECT_TRUE(notebook.chunks.back().last);
+}
+
+TEST_F(TransactionAssemblerTest, DescriptionsOfTablesCountTowardsTheChunk) {
+  TakeAll({Begin(10, 0, 7)});
+  const std::string long_name(200, 'n');
+  for (uint32_t oid = 1; oid <= 4000; ++oid) {
+    ASSERT_TRUE(Take(RelationMessage(oid, long_name)).ok());
+    ASSERT_TRUE(Take(Insert(oid, {"1", "x"})).ok());
+  }
+  TakeAll({Commit(10, 20, 0)});
+  EXPECT_GT(notebook.chunks.size(), 1U);
 }
 
 }  // namespace

@@ -152,6 +152,23 @@ TEST(RecordCodecTest, ALargeRowIsCutIntoFragmentsThatJoin) {
   ExpectSame(record, *decoded);
 }
 
+TEST(RecordCodecTest, ARowLargerThanReadersTakeIsNamedByItsWriter) {
+  const std::string piece(kRowBytesMax / 128, 'x');
+  const Relation wide{.schema = "public", .name = "films", .columns = std::vector<Column>(129)};
+  ChangeBatch batch;
+  batch.relations.push_back(std::make_shared<const Relation>(wide));
+  batch.values.assign(128, Text(piece));
+  batch.values.push_back(Text(""));
+  batch.changes.push_back({.kind = ChangeKind::kInsert, .new_count = 129});
+  EXPECT_TRUE(CheckRowSizes(batch).ok());
+  batch.values.back() = Text("x");
+  EXPECT_EQ(ErrorName(CheckRowSizes(batch)), "row_too_large");
+  EXPECT_EQ(CheckRowSizes(batch).message(),
+            "row is too large to be published: table=public.films bytes=134217729 max=134217728");
+  batch.changes[0] = {.kind = ChangeKind::kDelete, .old_row = OldRow::kFull, .old_count = 129};
+  EXPECT_EQ(ErrorName(CheckRowSizes(batch)), "row_too_large");
+}
+
 TEST(RecordCodecTest, ARecordAtTheLimitIsNotCut) {
   size_t low = kRecordBytesMax - 2048, high = kRecordBytesMax;
   while (low + 1 < high) {

@@ -1,0 +1,83 @@
+#include "agent/config_settings.h"
+
+#include <set>
+
+#include <gtest/gtest.h>
+
+namespace pgduet {
+namespace {
+
+TEST(ConfigSettingsTest, DocumentedExamplesAreTaken) {
+  for (const Setting& setting : Settings()) {
+    if (setting.assign == nullptr || setting.example.empty()) continue;
+    Config config;
+    RegionConfig region;
+    TableConfig table;
+    SettingScope scope{config, &region, &table};
+    EXPECT_FALSE(setting.assign(std::string(setting.example), scope).has_value()) << setting.path;
+  }
+}
+
+TEST(ConfigSettingsTest, TheDefaultsOfTheTableAreThoseOfTheStructs) {
+  const auto assigned = [](std::string_view path) {
+    Config config;
+    RegionConfig region;
+    region.http.clear();
+    config.max_clock_skew = config.kafka_retention_min = absl::ZeroDuration();
+    config.default_policy.clear();
+    config.default_on_delete.clear();
+    SettingScope scope{config, &region, nullptr};
+    const Setting* setting = FindSetting(path);
+    EXPECT_FALSE(setting->assign(std::string(setting->fallback), scope).has_value()) << path;
+    return std::pair(config, region);
+  };
+  const Config defaults;
+  EXPECT_EQ(assigned("transport").first.transport, defaults.transport);
+  EXPECT_EQ(assigned("defaults/policy").first.default_policy, defaults.default_policy);
+  EXPECT_EQ(assigned("defaults/on_delete").first.default_on_delete, defaults.default_on_delete);
+  EXPECT_EQ(assigned("defaults/max_clock_skew").first.max_clock_skew, defaults.max_clock_skew);
+  EXPECT_EQ(assigned("kafka/retention_min").first.kafka_retention_min,
+            defaults.kafka_retention_min);
+  EXPECT_EQ(assigned("regions/*/http").second.http, RegionConfig().http);
+}
+
+TEST(ConfigSettingsTest, EveryKeyStandsOnceUnderAMappingAndIsExplained) {
+  std::set<std::string_view> paths;
+  for (const Setting& setting : Settings()) {
+    EXPECT_TRUE(paths.insert(setting.path).second) << setting.path;
+    EXPECT_FALSE(setting.text.empty()) << setting.path;
+    const size_t slash = setting.path.rfind('/');
+    if (slash == std::string_view::npos) continue;
+    const Setting* above = FindSetting(setting.path.substr(0, slash));
+    ASSERT_NE(above, nullptr) << setting.path;
+    EXPECT_EQ(above->assign, nullptr) << setting.path;
+  }
+  EXPECT_EQ(FindSetting("regions/*/nothing"), nullptr);
+}
+
+TEST(ConfigSettingsTest, KafkaPropertiesThatCorrectnessRestsOnAreRefused) {
+  for (const char* name : {"acks", "enable.idempotence", "auto.offset.reset", "bootstrap.servers",
+                           "transactional.id"}) {
+    EXPECT_TRUE(CheckKafkaProperty(name, "1").has_value()) << name;
+  }
+  EXPECT_FALSE(CheckKafkaProperty("compression.codec", "lz4").has_value());
+}
+
+TEST(ConfigSettingsTest, ARefusedKafkaValueIsNotShown) {
+  const auto fault = CheckKafkaProperty("compression.codec", "s3cret");
+  ASSERT_TRUE(fault.has_value());
+  EXPECT_EQ((fault->what + fault->remedy).find("s3cret"), std::string::npos);
+}
+
+TEST(ConfigSettingsTest, SecretKafkaPropertiesAreKnownByName) {
+  for (const char* name : {"sasl.password", "ssl.key.password", "ssl.key.pem",
+                           "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config"}) {
+    EXPECT_TRUE(IsSecretKafkaProperty(name)) << name;
+  }
+  for (const char* name : {"sasl.username", "compression.codec", "ssl.ca.location"}) {
+    EXPECT_FALSE(IsSecretKafkaProperty(name)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace pgduet

@@ -1,0 +1,52 @@
+#include "agent/names.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pgduet {
+namespace {
+
+Config Group(TransportKind transport) {
+  Config config;
+  config.group = "shop";
+  config.transport = transport;
+  config.regions = {
+      {.name = "us-east", .rank = 0}, {.name = "eu-west", .rank = 1}, {.name = "ap", .rank = 2}};
+  return config;
+}
+
+TEST(NamesTest, AreMadeOfGroupAndSet) {
+  EXPECT_EQ(SlotName("shop", "main"), "pgduet_shop_main");
+  EXPECT_EQ(PublicationName("my-shop", "main"), "pgduet_my_shop_main");
+  EXPECT_EQ(PeerSlotName("shop", "main", "eu-west"), "pgduet_shop_main_to_eu_west");
+}
+
+TEST(NamesTest, LongNamesFitTheServerAndStayApart) {
+  const std::string longest(32, 'g');
+  const std::string one = PeerSlotName(longest, "main", std::string(31, 'r') + "1");
+  const std::string other = PeerSlotName(longest, "main", std::string(31, 'r') + "2");
+  for (const std::string& name : {one, other}) {
+    EXPECT_LE(name.size(), 63u);
+    EXPECT_EQ(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_"), std::string::npos)
+        << name;
+  }
+  EXPECT_NE(one, other);
+  EXPECT_EQ(one, PeerSlotName(longest, "main", std::string(31, 'r') + "1"));
+}
+
+TEST(NamesTest, ARegionHasAnOriginForEachOtherAndItsOwnWork) {
+  EXPECT_THAT(OriginNames(Group(TransportKind::kKafka), "eu-west"),
+              testing::ElementsAre("pgduet:shop:main:us-east", "pgduet:shop:main:ap",
+                                   "pgduet:shop:main:local"));
+}
+
+TEST(NamesTest, WithDirectADatabaseKeepsASlotForEachPeerToo) {
+  EXPECT_THAT(SlotNames(Group(TransportKind::kKafka), "ap"),
+              testing::ElementsAre("pgduet_shop_main"));
+  EXPECT_THAT(SlotNames(Group(TransportKind::kDirect), "ap"),
+              testing::ElementsAre("pgduet_shop_main", "pgduet_shop_main_to_us_east",
+                                   "pgduet_shop_main_to_eu_west"));
+}
+
+}  // namespace
+}  // namespace pgduet
