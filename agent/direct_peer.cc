@@ -47,6 +47,16 @@ absl::Status DirectPeer::error() const {
   return error_;
 }
 
+// What somebody has to mend stops the applier, too: its stream says so in its state, metrics and log.
+void DirectPeer::SetError(const absl::Status& error) {
+  {
+    std::scoped_lock lock(mutex_);
+    error_ = error;
+  }
+  const bool stands = absl::IsFailedPrecondition(error) || absl::IsDataLoss(error) || absl::IsInvalidArgument(error);
+  log_->SetFault(stands ? error : absl::OkStatus());
+}
+
 absl::StatusOr<std::optional<LogTail>> DirectPeer::ReadTail() const {
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
                           PgConnection::Open({.conninfo = self_.postgres, .application_name = "pgduet direct tail", .settings = {}}));
@@ -80,10 +90,7 @@ void DirectPeer::Run(std::stop_token stop) {
   absl::StatusOr<RegionIdentity> peer = absl::UnavailableError("not asked yet");
   while (!stop.stop_requested()) {
     peer = LoadIdentity(peer_.postgres, config_, peer_.name, /*new_run=*/false);
-    {
-      std::scoped_lock lock(mutex_);
-      error_ = peer.status();
-    }
+    SetError(peer.status());
     if (peer.ok()) break;
     if (ErrorName(peer.status()) != last_error) LogWarning("capture", "peer is not there yet", peer.status(), {{"origin", peer_.name}});
     last_error = ErrorName(peer.status());
@@ -107,11 +114,7 @@ void DirectPeer::Run(std::stop_token stop) {
                        .writer_epoch = identity_.writer_epoch},
                       [this]() -> absl::StatusOr<std::unique_ptr<LogWriter>> { return log_->OpenWriter(); }, observer,
                       /*metrics=*/nullptr);
-  capture.OnState([&](const std::string&) {
-    const CaptureLoop::State state = capture.GetState();
-    std::scoped_lock lock(mutex_);
-    error_ = state.error;
-  });
+  capture.OnState([&](const std::string&) { SetError(capture.GetState().error); });
   capture.Run(stop);
 }
 

@@ -31,6 +31,7 @@ class DirectPeer {
  private:
   void Run(std::stop_token stop);
   absl::StatusOr<std::optional<LogTail>> ReadTail() const;
+  void SetError(const absl::Status& error);
 
   const Config config_;
   const RegionConfig self_;

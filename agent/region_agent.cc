@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "agent/region_engine.h"
+#include "apply/target_session.h"
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/named_error.h"
@@ -124,6 +125,9 @@ void RegionAgent::Supervise(std::stop_token stop) {
 
 absl::Status RegionAgent::StartEngine() {
   PGDUET_ASSIGN_OR_RETURN(RegionIdentity identity, LoadIdentity(region_.postgres, config_, region_.name, /*new_run=*/true));
+  PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
+                          PgConnection::Open({.conninfo = region_.postgres, .application_name = "pgduet start", .settings = {}}));
+  PGDUET_RETURN_IF_ERROR(CheckCommitTimestamps(*connection));
   auto engine = std::make_shared<RegionEngine>(config_, region_, std::move(identity), registry_);
   PGDUET_RETURN_IF_ERROR(engine->Start());
   std::scoped_lock lock(mutex_);

@@ -11,6 +11,7 @@
 #include "base/named_error.h"
 #include "base/thread_name.h"
 #include "capture/capture_run.h"
+#include "transport/kafka_admin.h"
 #include "transport/kafka_log.h"
 
 namespace pgduet {
@@ -50,6 +51,7 @@ RegionEngine::RegionEngine(const Config& config, const RegionConfig& region, Reg
       capture_(OwnCapture(),
                [this]() -> absl::StatusOr<std::unique_ptr<LogWriter>> {
                  if (config_.transport == TransportKind::kDirect) return std::make_unique<DiscardingLogWriter>();
+                 PGDUET_RETURN_IF_ERROR(CheckTopic(region_));
                  return KafkaLogWriter::Open(LogOptions(config_, region_, region_));
                },
                watch_, &capture_metrics_),
@@ -82,6 +84,7 @@ CaptureOptions RegionEngine::OwnCapture() const {
 
 void RegionEngine::AddPeer(const RegionConfig& peer) {
   OriginApplier::ReaderFactory make_reader = [this, peer]() -> absl::StatusOr<std::unique_ptr<LogReader>> {
+    PGDUET_RETURN_IF_ERROR(CheckTopic(peer));
     KafkaLogOptions options = LogOptions(config_, peer, region_);
     options.consumer_group = "pgduet." + config_.group + "." + region_.name;
     return KafkaLogReader::Open(std::move(options));
@@ -95,6 +98,14 @@ void RegionEngine::AddPeer(const RegionConfig& peer) {
                              .policy_text = CanonicalPolicyText(config_), .max_clock_skew = config_.max_clock_skew},
       identity_, applied_, history_, registry_, watch_, std::move(make_reader), apply_metrics_));
   applier_names_.push_back(peer.name);
+}
+
+// A topic's settings can be changed under us: what would lose records or their order is not used. The first problem stands for all.
+absl::Status RegionEngine::CheckTopic(const RegionConfig& owner) const {
+  PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaAdmin> admin, KafkaAdmin::Open(LogOptions(config_, owner, region_).kafka));
+  const std::vector<absl::Status> problems =
+      admin->CheckTopic(TopicName(config_.group, owner.name, config_.set), config_.kafka_retention_min);
+  return problems.empty() ? absl::OkStatus() : problems.front();
 }
 
 absl::Status RegionEngine::Start() {

@@ -41,6 +41,7 @@ class RegionEngine {
  private:
   CaptureOptions OwnCapture() const;
   void AddPeer(const RegionConfig& peer);
+  absl::Status CheckTopic(const RegionConfig& owner) const;
   void WatchLag(std::stop_token stop);
 
   const Config config_;

@@ -41,6 +41,14 @@ absl::Status TakeOrigin(PgConnection& connection, const std::string& origin_name
 
 }  // namespace
 
+absl::Status CheckCommitTimestamps(PgConnection& connection) {
+  PGDUET_ASSIGN_OR_RETURN(const PgResult row, connection.Query("SELECT pg_catalog.current_setting('track_commit_timestamp')"));
+  if (row.Text(0, 0) == "on") return absl::OkStatus();
+  return NamedError(absl::StatusCode::kFailedPrecondition, "track_commit_timestamp",
+                    "track_commit_timestamp is off: rows would have no versions",
+                    "ALTER SYSTEM SET track_commit_timestamp = on; then restart the server.");
+}
+
 absl::StatusOr<std::unique_ptr<TargetSession>> TargetSession::Open(const std::string& conninfo,
                                                                    const RegionIdentity& identity,
                                                                    const std::string& purpose,
@@ -48,6 +56,7 @@ absl::StatusOr<std::unique_ptr<TargetSession>> TargetSession::Open(const std::st
   PGDUET_ASSIGN_OR_RETURN(std::unique_ptr<PgConnection> connection,
                           PgConnection::Open({.conninfo = conninfo, .application_name = "pgduet " + purpose, .settings = {}}));
   PGDUET_RETURN_IF_ERROR(connection->Query(kSettings).status());
+  PGDUET_RETURN_IF_ERROR(CheckCommitTimestamps(*connection));
   PGDUET_RETURN_IF_ERROR(TakeReplicaRole(*connection));
   PGDUET_RETURN_IF_ERROR(TakeOrigin(*connection, origin_name));
   std::vector<Oid> origin_oids;

@@ -15,6 +15,9 @@
 
 namespace pgduet {
 
+// Rows have versions only while track_commit_timestamp is on: nothing may be applied without. Error: track_commit_timestamp.
+absl::Status CheckCommitTimestamps(PgConnection& connection);
+
 class TargetSession {
  public:
   // `origin_name`: the replication origin that this session takes for itself; a second agent gets origin_active.

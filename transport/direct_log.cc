@@ -68,9 +68,13 @@ class DirectLog::Reader : public LogReader {
   absl::StatusOr<std::optional<LogEntry>> Next(absl::Duration timeout) override {
     std::unique_lock lock(log_->mutex_);
     log_->changed_.wait_for(lock, absl::ToChronoNanoseconds(timeout),
-                            [&] { return interrupted_ || log_->reader_ != serial_ || !log_->entries_.empty(); });
+                            [&] { return interrupted_ || log_->reader_ != serial_ || !log_->entries_.empty() || !log_->fault_.ok(); });
     if (log_->reader_ != serial_) return absl::CancelledError("another reader was opened");
-    if (interrupted_ || log_->entries_.empty()) return std::nullopt;
+    if (interrupted_) return std::nullopt;
+    if (log_->entries_.empty()) {
+      PGDUET_RETURN_IF_ERROR(log_->fault_);
+      return std::nullopt;
+    }
     LogEntry entry = std::move(log_->entries_.front());
     log_->entries_.pop_front();
     log_->bytes_ -= entry.bytes.size();
@@ -110,6 +114,12 @@ std::unique_ptr<LogWriter> DirectLog::OpenWriter() {
   writer_first_offset_ = next_offset_;
   changed_.notify_all();
   return std::make_unique<Writer>(shared_from_this(), ++writer_, next_offset_);
+}
+
+void DirectLog::SetFault(absl::Status fault) {
+  std::scoped_lock lock(mutex_);
+  fault_ = std::move(fault);
+  changed_.notify_all();
 }
 
 std::unique_ptr<LogReader> DirectLog::OpenReader() {

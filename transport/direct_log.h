@@ -26,6 +26,9 @@ class DirectLog : public std::enable_shared_from_this<DirectLog> {
   // Each call ends the life of the writer (reader) that was opened before.
   std::unique_ptr<LogWriter> OpenWriter();
   std::unique_ptr<LogReader> OpenReader();
+  // Why nothing more will come from the writer's side until somebody mends it; OK: it may. The reader gets it once it has
+  // read what is here.
+  void SetFault(absl::Status fault);
 
  private:
   class Writer;
@@ -43,6 +46,7 @@ class DirectLog : public std::enable_shared_from_this<DirectLog> {
   int64_t applied_offset_ = -1;
   uint64_t writer_ = 0;  // serial number of the living writer, and of the living reader
   uint64_t reader_ = 0;
+  absl::Status fault_;
   bool writer_lost_ = false;  // the reader began anew after this writer's first record
 };
 

@@ -6,6 +6,7 @@
 
 #include "agent/names.h"
 #include "agent/setup/findings.h"
+#include "apply/target_session.h"
 #include "base/named_error.h"
 #include "capture/applied_marker.h"
 
@@ -42,11 +43,7 @@ void CheckWal(PgConnection& connection, Findings& findings) {
     findings.push_back({Severity::kError, "wal_level", fmt::format("wal_level is {}, not logical", level),
                         "ALTER SYSTEM SET wal_level = logical; then restart the server."});
   }
-  if (Setting(connection, "track_commit_timestamp") != "on") {
-    findings.push_back({Severity::kError, "track_commit_timestamp",
-                        "track_commit_timestamp is off: rows would have no versions",
-                        "ALTER SYSTEM SET track_commit_timestamp = on; then restart the server."});
-  }
+  AddStatus(findings, CheckCommitTimestamps(connection));
   if (Setting(connection, "max_slot_wal_keep_size") == "-1") {
     findings.push_back({Severity::kInfo, "max_slot_wal_keep_size",
                         "no limit on the WAL that a slot keeps: while the agent is away the disk can fill",

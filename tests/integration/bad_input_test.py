@@ -62,7 +62,7 @@ regions:
   a:
     postgres: host=/nowhere dbname=shop
   b:
-    postgres: host=/nowhere dbname=shop
+    postgres: host=/elsewhere dbname=shop
 tables:
   public.item: {}
 """
@@ -78,7 +78,7 @@ tables:
         ("item: {}", "item: {on_delete: delete_wins}", ["bad.yaml:9", "tables.public.item.on_delete", "newest_wins"]),
         ("public.item: {}", "item: {}", ["bad.yaml:9", "tables.item", "schema.table"]),
         ("transport: direct", "transport: kafka", ["bad.yaml:4", "regions.a.kafka.brokers", "missing"]),
-        ("  b:\n    postgres: host=/nowhere dbname=shop\n", "", ["regions", "at least two"]),
+        ("  b:\n    postgres: host=/elsewhere dbname=shop\n", "", ["regions", "at least two"]),
         ("group: shop", "group: ${PGDUET_TEST_UNSET}", ["bad.yaml:1", "PGDUET_TEST_UNSET", "not set"]),
         ("group: shop", "group: [", ["bad.yaml", "YAML"]),
     ])
