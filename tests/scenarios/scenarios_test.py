@@ -17,7 +17,7 @@ from runner.stage import Stage
 
 SCENARIOS = all_scenarios()
 INDEX = FOLDER.parents[1] / "docs/scenarios.md"
-SETTINGS = {"max_prepared_transactions": 10}
+SETTINGS = {"max_prepared_transactions": 10, "wal_writer_delay": "10s"}  # a crash takes asynchronous commits back
 # In this order each group is made once, one at a time, and the last is the one that TestRunner uses.
 CASES = [(transport, count, scenario) for transport in TRANSPORTS for count in (3, 2)
          for scenario in SCENARIOS if len(scenario.regions) == count]
