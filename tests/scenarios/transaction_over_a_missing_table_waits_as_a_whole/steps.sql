@@ -11,6 +11,7 @@ COMMIT;
 SELECT (SELECT count(*) FROM first) + (SELECT count(*) FROM third) = 0;
 -- at b
 CREATE TABLE second (id int PRIMARY KEY);
+-- stops permission_denied at b
 -- init at b
 -- wait
 -- # The new table is replicated in the other direction, too.
