@@ -83,7 +83,10 @@ void OriginApplier::Run(std::stop_token stop) {
   const std::string& origin = identity_.NameOf(options_.origin);
   NameThisThread(("apply " + origin).substr(0, 15).c_str());
   Backoff backoff;
+  // Short at first: whoever mends what has just stopped (or applies a missing migration) sees at once that it helped.
+  Backoff stopped({.first = std::min(absl::Milliseconds(400), options_.stopped_retry), .max = options_.stopped_retry});
   std::string last_error;
+  Position stands_after;  // what was applied when it stopped last
   while (!stop.stop_requested()) {
     const absl::Time began = absl::Now();
     const absl::Status status = RunSession(stop);
@@ -104,15 +107,24 @@ void OriginApplier::Run(std::stop_token stop) {
     if (grouping_ == Grouping::kOneByOne) continue;
     SetState("stopped", status);
     metrics_.StreamState(origin, ErrorName(status));
+    // Another transaction than the last time: tell it anew, whatever its error is.
+    if (const Position now = GetState().applied; std::exchange(stands_after, now) != now) {
+      stopped.Reset();
+      last_error.clear();
+    }
     if (ErrorName(status) != last_error) LogError("apply", "stream stopped", status, {{"origin", origin}});
     last_error = ErrorName(status);
-    const absl::Time until = absl::Now() + options_.stopped_retry;
-    while (!stop.stop_requested() && absl::Now() < until) {
-      rounds_.fetch_add(1, std::memory_order_relaxed);
-      SleepFor(std::min(until - absl::Now(), absl::Seconds(1)), stop);
-    }
+    StandStill(stopped.Next(), stop);
   }
   SetState("ended");
+}
+
+void OriginApplier::StandStill(absl::Duration duration, std::stop_token stop) {
+  const absl::Time until = absl::Now() + duration;
+  while (!stop.stop_requested() && absl::Now() < until) {
+    rounds_.fetch_add(1, std::memory_order_relaxed);
+    SleepFor(std::min(until - absl::Now(), absl::Seconds(1)), stop);
+  }
 }
 
 }  // namespace pgduet

@@ -38,7 +38,7 @@ class OriginApplier {
     size_t queue_bytes_max = 8 * 1024 * 1024;
     size_t batch_bytes_max = 1024 * 1024;  // transactions that share one apply transaction (groups of two)
     size_t batch_transactions_max = 1000;
-    absl::Duration stopped_retry = absl::Seconds(5);
+    absl::Duration stopped_retry = absl::Seconds(5);  // pauses of a stopped stream grow to this
     absl::Duration stalled_run = absl::Seconds(2);  // a large transaction's locks are given back after this silence
   };
   // What /status shows.
@@ -64,6 +64,7 @@ class OriginApplier {
 
  private:
   void Run(std::stop_token stop);
+  void StandStill(absl::Duration duration, std::stop_token stop);
   absl::Status RunSession(std::stop_token stop);
   void SetState(std::string state, const absl::Status& error = absl::OkStatus());
 

@@ -241,6 +241,9 @@ absl::Status OriginSession::HoldBack(const Pending& first, const Pending& last) 
   while (!shared_.applied.WaitForCauses(needed, origin, shared_.identity.rank, absl::Seconds(1), stop_)) {
     if (stop_.stop_requested()) return absl::CancelledError("stopped while holding a transaction back");
     shared_.set_state("holding");
+    // A crash of the database may have taken back what this stream had applied. Another stream may wait for that, and this one for
+    // the other: whoever waits must notice, open anew and read again what is lost.
+    PGDUET_RETURN_IF_ERROR(session_->Query("SELECT 1").status());
   }
   WaitForDecoder(needed);
   CommitTime newest = std::max(first.last.commit_time, last.last.commit_time);

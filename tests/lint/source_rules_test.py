@@ -89,7 +89,8 @@ def test_nothing_is_left_to_do():
 
 def test_tests_do_not_sleep():
     wrong = []
-    for path in [*sources("tests"), *(ROOT / "tests" / "integration").glob("*_test.py"), *(ROOT / "tests" / "faults").rglob("*_test.py")]:
+    for path in [*sources("tests"), *(ROOT / "tests" / "integration").glob("*_test.py"), *(ROOT / "tests" / "faults").rglob("*_test.py"),
+                 *(ROOT / "tests" / "scenarios").rglob("*.py")]:
         text = path.read_text(encoding="utf-8")
         if re.search(r"\b(sleep_for|absl::SleepFor|usleep|time\.sleep)\(", text):
             wrong.append(relative(path))

@@ -1,0 +1,3 @@
+CREATE TABLE first (id int PRIMARY KEY);
+CREATE TABLE second (id int PRIMARY KEY);
+CREATE TABLE third (id int PRIMARY KEY);
