@@ -151,7 +151,7 @@ absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<KeyDelete>& d
     const TargetTable& table = *touched_.at(one.key.table).second;
     std::string keys;
     for (const int key : table.keys) {
-      keys += fmt::format("{}t.{}::text", keys.empty() ? "" : ", ", table.columns[key].quoted);
+      keys += fmt::format("{}t.{}", keys.empty() ? "" : ", ", table.columns[key].quoted);
     }
     PGDUET_RETURN_IF_ERROR(
         scope_.pipeline.Add(fmt::format("SELECT {} FROM {} t WHERE t.xmin = pg_current_xact_id()::xid", keys, table.quoted), {})

@@ -62,7 +62,7 @@ absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader
                                                         OriginName(shared_.identity.group, shared_.identity.set, origin)));
   PGDUET_ASSIGN_OR_RETURN(catalog_connection_,
                           PgConnection::Open({.conninfo = shared_.options.conninfo,
-                                              .application_name = "pgduet catalog " + origin, .settings = {}}));
+                                              .application_name = "pgduet catalog " + origin, .settings = PinnedSettings()}));
   catalog_ = std::make_unique<TargetCatalog>(*catalog_connection_);
   int64_t next_offset = -1;
   PGDUET_RETURN_IF_ERROR(LoadProgress(next_offset));

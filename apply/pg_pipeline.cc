@@ -2,6 +2,8 @@
 
 #include <poll.h>
 
+#include <iterator>
+
 #include <fmt/format.h>
 
 #include "base/named_error.h"
@@ -19,10 +21,13 @@ absl::StatusOr<size_t> PgPipeline::Add(const std::string& sql,
                                        const std::vector<PgParameter>& parameters,
                                        const std::vector<Oid>& types) {
   PGconn* raw = connection_->raw();
-  auto [at, fresh] = prepared_.try_emplace(sql);
+  // The same text with other types is another statement: the conflict log's names columns, not tables.
+  std::string key = sql;
+  for (const Oid type : types) fmt::format_to(std::back_inserter(key), ",{}", type);
+  auto [at, fresh] = prepared_.try_emplace(key);
   if (fresh) {
     at->second = fmt::format("pgduet_{}", next_name_++);
-    prepared_since_run_.push_back(sql);
+    prepared_since_run_.push_back(std::move(key));
     if (PQsendPrepare(raw, at->second.c_str(), sql.c_str(), static_cast<int>(types.size()),
                       types.empty() ? nullptr : types.data()) != 1) {
       return connection_->ConnectionStatus();
@@ -104,7 +109,7 @@ absl::StatusOr<std::vector<PgResult>> PgPipeline::Run() {
   }
   if (!first_error.ok()) {
     // What was to be prepared in this run may not be.
-    for (const std::string& sql : prepared_now) prepared_.erase(sql);
+    for (const std::string& key : prepared_now) prepared_.erase(key);
     return first_error;
   }
   return results;

@@ -36,6 +36,8 @@ std::string ReadRowSql(const TargetTable& table);    // xmin, time, roident, own
 std::string OwnRowSql(const TargetTable& table);     // a row when this transaction wrote the one that stands there
 std::string InsertRowSql(const TargetTable& table, const std::vector<int>& carried);
 std::string UpdateRowSql(const TargetTable& table, const std::vector<int>& carried);  // columns, then key
+// For tables with `replaces_rows`: the row anew, as UpdateRowSql would leave it. The same parameters.
+std::string ReplaceRowSql(const TargetTable& table, const std::vector<int>& carried);
 std::string DeleteRowSql(const TargetTable& table);
 std::vector<Oid> ScalarTypes(const TargetTable& table, const std::vector<int>& columns);
 // An expression: jsonb of the carried columns given as parameters from `first` on.
