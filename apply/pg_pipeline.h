@@ -51,7 +51,6 @@ class PgPipeline {
  private:
   enum class Answer : uint8_t { kPrepare, kExecute };
   explicit PgPipeline(PgConnection& connection) : connection_(&connection) {}
-  absl::Status FlushWhileReading();
   absl::Status WaitForInput();
   absl::StatusOr<PGresult*> NextResult();
 

@@ -140,6 +140,12 @@ std::string ReadRowSql(const TargetTable& table) {
       table.row_json, table.quoted, KeyMatchParameters(table, 1));
 }
 
+std::string ReadColumnsSql(const TargetTable& table, const std::vector<int>& columns) {
+  std::string names;
+  for (const int column : columns) names += (names.empty() ? "t." : ", t.") + table.columns[column].quoted;
+  return fmt::format("SELECT {} FROM {} t WHERE {} FOR UPDATE", names, table.quoted, KeyMatchParameters(table, 1));
+}
+
 std::string OwnRowSql(const TargetTable& table) {
   return fmt::format("SELECT 1 FROM {} t WHERE {} AND t.xmin = pg_current_xact_id()::xid", table.quoted,
                      KeyMatchParameters(table, 1));
