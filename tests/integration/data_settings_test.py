@@ -2,6 +2,8 @@
 
 import pytest
 
+from harness.waiting import wait_until
+
 SETTINGS_A = {"datestyle": "'SQL, DMY'", "intervalstyle": "sql_standard", "timezone": "'Asia/Kolkata'", "extra_float_digits": "-15",
               "bytea_output": "escape", "xmlbinary": "hex", "xmloption": "document", "array_nulls": "off", "quote_all_identifiers": "on",
               "standard_conforming_strings": "off", "default_transaction_isolation": "serializable", "statement_timeout": "'3s'"}
@@ -120,6 +122,8 @@ def test_a_character_that_the_other_end_cannot_hold_stops_its_stream_until_it_is
     encoded.wait_for_markers(encoded.mark(["b"]), regions=["a"])
     assert a.sql("SELECT count(*) FROM note WHERE id = 11") == [(1,)]
     assert b.sql("SELECT count(*) FROM note WHERE id = 10") == [(0,)]
+    sent = a.agent.metric("pgduet_heartbeats_sent_total")
+    wait_until(lambda: a.agent.metric("pgduet_heartbeats_sent_total") > sent, "a heartbeat between the two")
     a.sql("UPDATE note SET v = 'costs 5 EUR' WHERE id = 10")
     encoded.wait_converged()
     encoded.assert_equal("public.note")
