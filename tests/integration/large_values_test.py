@@ -90,9 +90,9 @@ def test_they_stay_when_other_columns_change(group, row):
 ], ids=["small twice", "small then large", "both kinds in turn", "large twice then small"])
 @pytest.mark.parametrize("run", [separately, in_one_transaction])
 def test_several_updates_before_any_is_captured(group, row, run, statements, expected):
-    group["a"].agent.stop()
+    group["a"].agent.process.freeze()
     run(group["a"], *(row.set(one) for one in statements))
-    group["a"].agent.start()
+    group["a"].agent.process.thaw()
     row.expect(*expected)
     assert all(not conflict_of(region, row) for region in group)
 
@@ -115,19 +115,19 @@ def test_both_leave_them_alone(group, row):
 
 def test_updates_that_were_overwritten_before_they_were_captured(group, row):
     """a's first update cannot be completed any more when it is captured; b has changed the large value in between."""
-    group["a"].agent.stop()
+    group["a"].agent.process.freeze()
     group["a"].sql(row.set("small = 1"))
     group["b"].sql(row.set("note = large('remote'), small = 2"))
     group["a"].sql(row.set("small = 3"))
-    group["a"].agent.start()
+    group["a"].agent.process.thaw()
     row.expect(3, "first")
 
 
 def test_an_update_that_a_remote_one_overwrites_before_it_is_captured(group, row):
-    group["a"].agent.stop()
+    group["a"].agent.process.freeze()
     group["a"].sql(row.set("small = 1"))
     group["b"].sql(row.set("note = large('remote'), small = 2"))
-    group["a"].agent.start()
+    group["a"].agent.process.thaw()
     row.expect(2, "remote")
 
 
@@ -137,10 +137,10 @@ def test_a_key_that_changes_takes_them_along(group, row):
 
 
 def test_a_key_that_changes_twice_before_it_is_captured_takes_them_along(group, row):
-    group["a"].agent.stop()
+    group["a"].agent.process.freeze()
     separately(group["a"], row.set(f"id = {row.id + 1}, code = 'x{row.id}'"),
                row.set(f"id = {row.id + 2}, code = 'y{row.id}', small = 7", id=row.id + 1))
-    group["a"].agent.start()
+    group["a"].agent.process.thaw()
     row.expect(7, "first", id=row.id + 2)
 
 
