@@ -59,7 +59,7 @@ void DirectPeer::SetError(const absl::Status& error) {
 
 absl::StatusOr<std::optional<LogTail>> DirectPeer::ReadTail() const {
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = self_.postgres, .application_name = "pgduet direct tail", .settings = {}}));
+                          PgConnection::Open({.conninfo = self_.postgres, .application_name = "pgduet direct tail", .settings = PinnedSettings()}));
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult row,
       connection->Query("SELECT p.incarnation, p.sequence, p.commit_lsn, (extract(epoch FROM p.commit_time) * 1000000)::bigint, "

@@ -54,7 +54,7 @@ absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const C
                                             bool new_run) {
   const RegionConfig& region = *config.FindRegion(region_name);
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = conninfo, .application_name = "pgduet start", .settings = {}}));
+                          PgConnection::Open({.conninfo = conninfo, .application_name = "pgduet start", .settings = PinnedSettings()}));
   constexpr char kColumns[] =
       "group_name, region, rank, incarnation, baseline_lsn, pg_snapshot_xmin(baseline_snapshot)::text, system_identifier, "
       "timeline, writer_epoch";

@@ -110,7 +110,7 @@ absl::Status RegionEngine::CheckTopic(const RegionConfig& owner) const {
 
 absl::Status RegionEngine::Start() {
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = region_.postgres, .application_name = "pgduet start", .settings = {}}));
+                          PgConnection::Open({.conninfo = region_.postgres, .application_name = "pgduet start", .settings = PinnedSettings()}));
   PGDUET_RETURN_IF_ERROR(LoadTombstones(*connection, registry_));
   PGDUET_RETURN_IF_ERROR(LoadHorizons(*connection, history_));
   capture_thread_ = std::jthread([this](std::stop_token stop) { capture_.Run(std::move(stop)); });

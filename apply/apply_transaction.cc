@@ -50,9 +50,10 @@ absl::Status ApplyTransaction::Begin(const RecordHeader& last) {
 }
 
 absl::Status ApplyTransaction::Apply(const std::vector<ApplyUnit>& units) {
-  PGDUET_ASSIGN_OR_RETURN(const std::vector<Segment> segments, GroupChanges(units, scope_.catalog, grouping_));
+  PGDUET_ASSIGN_OR_RETURN(std::vector<Segment> segments, GroupChanges(units, scope_.catalog, grouping_));
   if (!scope_.identity.OnlyTwo()) RegisterDeletes(segments, units);
-  for (const Segment& segment : segments) {
+  for (Segment& segment : segments) {
+    if (segment.incomplete_move) PGDUET_RETURN_IF_ERROR(CompleteMove(segment));
     for (const TableGroups& table : segment.tables) touched_[table.table->oid] = {table.relation, table.table};
     PGDUET_RETURN_IF_ERROR(ApplySegment(segment, units));
     if (!segment.truncation) continue;
@@ -81,6 +82,30 @@ void ApplyTransaction::RegisterDeletes(const std::vector<Segment>& segments, con
                        .version = unit.version(), .incarnation = unit.header.incarnation});
   }
   if (!deletes.empty()) gate_.RegisterDeletes(std::move(deletes));
+}
+
+absl::Status ApplyTransaction::CompleteMove(Segment& segment) {
+  const TableGroups& table = segment.tables.front();
+  KeyStep& come = segment.tables.front().groups[1].steps.front();
+  segment.completed.assign(come.row.begin(), come.row.end());
+  std::vector<int> missing;
+  for (int column = 0; column < static_cast<int>(table.table->columns.size()); ++column) {
+    if (come.row[table.table->source_index[column]].kind == ValueKind::kUnchanged) missing.push_back(column);
+  }
+  if (missing.empty()) return absl::OkStatus();
+  std::vector<PgParameter> key;
+  for (std::string& part : KeyValues(table.groups[0].key_text)) key.emplace_back(std::move(part));
+  PGDUET_ASSIGN_OR_RETURN(const size_t asked, scope_.pipeline.Add(ReadColumnsSql(*table.table, missing), key,
+                                                                  ScalarTypes(*table.table, table.table->keys)));
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
+  const PgResult& row = results[asked];
+  for (size_t place = 0; row.rows() == 1 && place < missing.size(); ++place) {
+    Value& value = segment.completed[table.table->source_index[missing[place]]];
+    const int at = static_cast<int>(place);
+    value = row.IsNull(0, at) ? Value{} : Value{ValueKind::kText, segment.texts.emplace_back(row.Text(0, at))};
+  }
+  come.row = segment.completed;
+  return absl::OkStatus();
 }
 
 absl::Status ApplyTransaction::ApplySegment(const Segment& segment, const std::vector<ApplyUnit>& units) {
@@ -151,7 +176,7 @@ absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<KeyDelete>& d
     const TargetTable& table = *touched_.at(one.key.table).second;
     std::string keys;
     for (const int key : table.keys) {
-      keys += fmt::format("{}t.{}::text", keys.empty() ? "" : ", ", table.columns[key].quoted);
+      keys += fmt::format("{}t.{}", keys.empty() ? "" : ", ", table.columns[key].quoted);
     }
     PGDUET_RETURN_IF_ERROR(
         scope_.pipeline.Add(fmt::format("SELECT {} FROM {} t WHERE t.xmin = pg_current_xact_id()::xid", keys, table.quoted), {})

@@ -88,10 +88,21 @@ class Grouper {
     if (change.kind == ChangeKind::kUpdate && change.old_row != OldRow::kNone) {
       const std::vector<Value> old_key = groups->table->KeyOf(old_row);
       if (KeyText(*groups->table, key) != KeyText(*groups->table, old_key)) {
+        const bool incomplete = std::any_of(row.begin(), row.end(), [](const Value& value) { return value.kind == ValueKind::kUnchanged; });
+        if (incomplete) {  // after everything before it
+          segments_.emplace_back();
+          PGDUET_ASSIGN_OR_RETURN(groups, GroupsOf(batch.relations[change.relation]));
+        }
         KeyStep gone{.unit = unit, .kind = ChangeKind::kDelete, .row = {}, .old_row = old_row,
                      .old_row_kind = change.old_row};
         PGDUET_RETURN_IF_ERROR(AddStep(*groups, old_key, gone));
         step.kind = ChangeKind::kInsert;
+        if (incomplete) {
+          PGDUET_RETURN_IF_ERROR(AddStep(*groups, key, step));
+          segments_.back().incomplete_move = true;
+          segments_.emplace_back();
+          return absl::OkStatus();
+        }
       }
     }
     return AddStep(*groups, key, step);

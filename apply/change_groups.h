@@ -5,6 +5,7 @@
 // segment: what stands before it is applied before it. Pure but for the look-up of tables; values stay views into the units.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -72,6 +73,11 @@ struct Truncation {
 struct Segment {
   std::vector<TableGroups> tables;
   std::optional<Truncation> truncation;  // after the changes
+  // The segment is one change of a key, in the groups 0 (gone) and 1 (come), of a row whose unchanged large values were not to be
+  // had at the origin: they stand under the old key here. `completed` and `texts` hold the row once they have been read.
+  bool incomplete_move = false;
+  std::vector<Value> completed;
+  std::deque<std::string> texts;
 };
 
 // kByKey collapses; kOneByOne keeps each change a segment of its own, in the origin's order, for the row path alone.

@@ -38,7 +38,7 @@ absl::Status DeleteJournal::OpenSession() {
   if (session_ != nullptr) return absl::OkStatus();
   PGDUET_ASSIGN_OR_RETURN(catalog_connection_, PgConnection::Open({.conninfo = conninfo_,
                                                                    .application_name = "pgduet journal catalog",
-                                                                   .settings = {}}));
+                                                                   .settings = PinnedSettings()}));
   catalog_ = std::make_unique<TargetCatalog>(*catalog_connection_);
   PGDUET_ASSIGN_OR_RETURN(session_, TargetSession::Open(conninfo_, identity_, "journal",
                                                         OriginName(identity_.group, identity_.set, "local")));
@@ -189,8 +189,8 @@ absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction, con
       "(pg_xact_commit_timestamp_origin(t.xmin)).roident IN ({ranks}) FOR UPDATE OF t) "
       "SELECT count(*), max($1), max($3) FROM met";
   const std::string decide =
-      "WITH " + source + ", met AS (SELECT t.ctid AS place, t.tableoid AS part, s.digest, to_jsonb(t.*) AS whole, "
-      "(SELECT to_jsonb(k) FROM (SELECT {key_json}) k) AS key, w.stamp, w.rank FROM s JOIN {table} t ON true {match}, "
+      "WITH " + source + ", met AS (SELECT t.ctid AS place, t.tableoid AS part, s.digest, {row_json} AS whole, "
+      "(SELECT to_jsonb(k.*) FROM (SELECT {key_json}) k) AS key, w.stamp, w.rank FROM s JOIN {table} t ON true {match}, "
       "LATERAL (SELECT (pg_xact_commit_timestamp_origin(t.xmin)).timestamp AS stamp, "
       "CASE (pg_xact_commit_timestamp_origin(t.xmin)).roident{cases} END AS rank) w "
       "WHERE (pg_xact_commit_timestamp_origin(t.xmin)).roident IN ({ranks})), "
@@ -206,7 +206,7 @@ absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction, con
       "AND c.local_time = $1::timestamptz AND c.local_operation = 'delete' AND c.remote_region = r.name)";
   const std::string sql = fmt::format(
       fmt::runtime(step == ReplayStep::kLock ? lock : decide),
-      fmt::arg("arrays", arrays), fmt::arg("names", names), fmt::arg("oid", target.oid), fmt::arg("key_json", key_json),
+      fmt::arg("arrays", arrays), fmt::arg("names", names), fmt::arg("oid", target.oid), fmt::arg("key_json", key_json), fmt::arg("row_json", target.row_json),
       fmt::arg("table", target.quoted), fmt::arg("match", table.truncated ? "" : match), fmt::arg("cases", cases),
       fmt::arg("ranks", ranks), fmt::arg("schema", session_->connection().QuoteLiteral(target.schema)),
       fmt::arg("name", session_->connection().QuoteLiteral(target.name)));

@@ -53,7 +53,7 @@ void Housekeeper::Run(std::stop_token stop) {
 absl::Status Housekeeper::Round(absl::Time now) {
   if (connection_ == nullptr) {
     PGDUET_ASSIGN_OR_RETURN(connection_, PgConnection::Open({.conninfo = conninfo_,
-                                                             .application_name = "pgduet housekeeper", .settings = {}}));
+                                                             .application_name = "pgduet housekeeper", .settings = PinnedSettings()}));
     PGDUET_RETURN_IF_ERROR(connection_->Query("SET synchronous_commit = off; SET search_path = pg_catalog").status());
   }
   const bool store = now - stored_at_ > absl::Seconds(10);

@@ -69,10 +69,11 @@ absl::Status OriginApplier::RunSession(std::stop_token stop) {
   const std::string& origin = identity_.NameOf(options_.origin);
   LogInfo("apply", "stream started", {{"origin", origin}, {"sequence", std::to_string(GetState().applied.sequence)}});
   bool reported_running = false;
-  const absl::Status status = session->Work(grouping_, [&] {
+  const absl::Status status = session->Work(grouping_, refused_, [&] {
     rounds_.fetch_add(1, std::memory_order_relaxed);
     if (!std::exchange(reported_running, true)) metrics_.StreamState(origin, "");
   });
+  refused_ = absl::IsFailedPrecondition(status);
   grouping_ = SqlState(status).starts_with("23") && grouping_ == Grouping::kByKey ? Grouping::kOneByOne : Grouping::kByKey;
   std::scoped_lock lock(mutex_);
   session_.reset();

@@ -76,6 +76,7 @@ class OriginApplier {
   DecoderBarrier& barrier_;
   const ReaderFactory make_reader_;
   ApplyMetrics& metrics_;
+  bool refused_ = false;  // the last session ended because the database refused a change
   Grouping grouping_ = Grouping::kByKey;  // of the next session's first transaction
   std::atomic<uint64_t> rounds_ = 0;
   mutable std::mutex mutex_;

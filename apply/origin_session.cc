@@ -62,7 +62,7 @@ absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader
                                                         OriginName(shared_.identity.group, shared_.identity.set, origin)));
   PGDUET_ASSIGN_OR_RETURN(catalog_connection_,
                           PgConnection::Open({.conninfo = shared_.options.conninfo,
-                                              .application_name = "pgduet catalog " + origin, .settings = {}}));
+                                              .application_name = "pgduet catalog " + origin, .settings = PinnedSettings()}));
   catalog_ = std::make_unique<TargetCatalog>(*catalog_connection_);
   int64_t next_offset = -1;
   PGDUET_RETURN_IF_ERROR(LoadProgress(next_offset));
@@ -138,13 +138,15 @@ absl::Status OriginSession::LoadProgress(int64_t& next_offset) {
   return absl::OkStatus();
 }
 
-absl::Status OriginSession::Work(Grouping grouping, const std::function<void()>& round_done) {
+absl::Status OriginSession::Work(Grouping grouping, bool after_refusal, const std::function<void()>& round_done) {
+  gathers_ = after_refusal;
   while (!stop_.stop_requested()) {
     round_done();
     std::vector<Pending> batch;
     PGDUET_RETURN_IF_ERROR(CollectBatch(batch));
     shared_.metrics.QueueBytes(shared_.options.origin, pump_->queued_bytes());
     if (!batch.empty()) {
+      gathers_ = false;
       PGDUET_RETURN_IF_ERROR(HoldBack(batch.front(), batch.back()));
       shared_.set_state("running");
       const bool large = !batch.back().complete;
@@ -166,12 +168,13 @@ absl::StatusOr<std::optional<LogPump::Item>> OriginSession::NextItem(absl::Durat
   return item;
 }
 
-// A batch never waits to fill: it takes what has arrived.
+// A batch never waits to fill: it takes what has arrived. Only after a refusal it takes all that comes: the value may have been
+// corrected at its origin since, and changes of one row in one batch are applied as their result.
 absl::Status OriginSession::CollectBatch(std::vector<Pending>& batch) {
   const bool alone = !shared_.identity.OnlyTwo();
   size_t bytes = 0;
   while (batch.size() < (alone ? 1 : shared_.options.batch_transactions_max) && bytes < shared_.options.batch_bytes_max) {
-    absl::StatusOr<std::optional<LogPump::Item>> item = NextItem(batch.empty() ? kIdleRound : absl::ZeroDuration());
+    absl::StatusOr<std::optional<LogPump::Item>> item = NextItem(batch.empty() || gathers_ ? kIdleRound : absl::ZeroDuration());
     if (!item.ok()) {
       if (batch.empty()) return item.status();
       // What arrived before the error is applied first; the error comes again.
@@ -181,6 +184,7 @@ absl::Status OriginSession::CollectBatch(std::vector<Pending>& batch) {
     if (!item->has_value()) return absl::OkStatus();
     const bool heartbeat = (*item)->event.kind == StreamEventKind::kHeartbeat;
     const bool large = !heartbeat && !(*item)->event.record.header.last;
+    if (heartbeat && gathers_ && !batch.empty()) continue;  // the next one says more
     if ((heartbeat || large) && !batch.empty()) {
       pushed_back_ = *std::move(item);
       return absl::OkStatus();

@@ -35,7 +35,7 @@ class OriginSession {
   // Connects, loads the progress, and starts reading there.
   absl::Status Open(const OriginApplier::ReaderFactory& make_reader);
   // Works until stopped (OK) or until something fails. `grouping` holds for the first transaction only.
-  absl::Status Work(Grouping grouping, const std::function<void()>& round_done);
+  absl::Status Work(Grouping grouping, bool after_refusal, const std::function<void()>& round_done);
   // Ends a statement that is running; from any thread.
   void Cancel() { session_->Cancel(); }
 
@@ -70,6 +70,7 @@ class OriginSession {
   std::unique_ptr<TargetCatalog> catalog_;
   std::unique_ptr<TargetSession> session_;
   std::unique_ptr<LogPump> pump_;
+  bool gathers_ = false;
   std::optional<LogPump::Item> pushed_back_;
   Position applied_;
   struct Unflushed {

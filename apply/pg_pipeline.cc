@@ -2,6 +2,8 @@
 
 #include <poll.h>
 
+#include <iterator>
+
 #include <fmt/format.h>
 
 #include "base/named_error.h"
@@ -9,7 +11,9 @@
 namespace pgduet {
 
 absl::StatusOr<PgPipeline> PgPipeline::Create(PgConnection& connection) {
-  if (PQsetnonblocking(connection.raw(), 1) != 0 || PQenterPipelineMode(connection.raw()) != 1) {
+  // Blocking: libpq reads while it cannot send, so nobody waits for the other, and a large statement goes out in one
+  // pass. Non-blocking sends move what is left of the buffer to its front each time: quadratic in the size of a value.
+  if (PQenterPipelineMode(connection.raw()) != 1) {
     return WithContext(connection.ConnectionStatus(), "enter pipeline mode");
   }
   return PgPipeline(connection);
@@ -19,10 +23,13 @@ absl::StatusOr<size_t> PgPipeline::Add(const std::string& sql,
                                        const std::vector<PgParameter>& parameters,
                                        const std::vector<Oid>& types) {
   PGconn* raw = connection_->raw();
-  auto [at, fresh] = prepared_.try_emplace(sql);
+  // The same text with other types is another statement: the conflict log's names columns, not tables.
+  std::string key = sql;
+  for (const Oid type : types) fmt::format_to(std::back_inserter(key), ",{}", type);
+  auto [at, fresh] = prepared_.try_emplace(key);
   if (fresh) {
     at->second = fmt::format("pgduet_{}", next_name_++);
-    prepared_since_run_.push_back(sql);
+    prepared_since_run_.push_back(std::move(key));
     if (PQsendPrepare(raw, at->second.c_str(), sql.c_str(), static_cast<int>(types.size()),
                       types.empty() ? nullptr : types.data()) != 1) {
       return connection_->ConnectionStatus();
@@ -50,20 +57,6 @@ absl::Status PgPipeline::WaitForInput() {
   return absl::OkStatus();
 }
 
-absl::Status PgPipeline::FlushWhileReading() {
-  PGconn* raw = connection_->raw();
-  while (true) {
-    const int left = PQflush(raw);
-    if (left == 0) return absl::OkStatus();
-    if (left < 0) return connection_->ConnectionStatus();
-    pollfd descriptor{.fd = PQsocket(raw), .events = POLLIN | POLLOUT, .revents = 0};
-    if (poll(&descriptor, 1, 1000) < 0 && errno != EINTR) return connection_->ConnectionStatus();
-    if ((descriptor.revents & (POLLIN | POLLERR | POLLHUP)) != 0 && PQconsumeInput(raw) != 1) {
-      return connection_->ConnectionStatus();
-    }
-  }
-}
-
 absl::StatusOr<PGresult*> PgPipeline::NextResult() {
   PGconn* raw = connection_->raw();
   while (PQisBusy(raw) != 0) PGDUET_RETURN_IF_ERROR(WaitForInput());
@@ -73,7 +66,7 @@ absl::StatusOr<PGresult*> PgPipeline::NextResult() {
 absl::StatusOr<std::vector<PgResult>> PgPipeline::Run() {
   PGconn* raw = connection_->raw();
   if (PQpipelineSync(raw) != 1) return connection_->ConnectionStatus();
-  PGDUET_RETURN_IF_ERROR(FlushWhileReading());
+  if (PQflush(raw) != 0) return connection_->ConnectionStatus();
 
   const std::vector<Answer> expected = std::exchange(queued_, {});
   const std::vector<std::string> prepared_now = std::exchange(prepared_since_run_, {});
@@ -104,7 +97,7 @@ absl::StatusOr<std::vector<PgResult>> PgPipeline::Run() {
   }
   if (!first_error.ok()) {
     // What was to be prepared in this run may not be.
-    for (const std::string& sql : prepared_now) prepared_.erase(sql);
+    for (const std::string& key : prepared_now) prepared_.erase(key);
     return first_error;
   }
   return results;

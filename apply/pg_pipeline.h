@@ -45,13 +45,12 @@ class PgPipeline {
 
   // Statements since the last Run; the newest one's result has this index less one.
   size_t executed() const { return executes_; }
-  // Statements are named by their text; a target table that changed needs fresh ones.
+  // Statements are known by their text and types; a target table that changed needs fresh ones.
   void ForgetPlans() { prepared_.clear(); }
 
  private:
   enum class Answer : uint8_t { kPrepare, kExecute };
   explicit PgPipeline(PgConnection& connection) : connection_(&connection) {}
-  absl::Status FlushWhileReading();
   absl::Status WaitForInput();
   absl::StatusOr<PGresult*> NextResult();
 

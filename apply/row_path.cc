@@ -236,7 +236,8 @@ absl::StatusOr<bool> RowPath::Write(const TableGroups& table, const KeyGroup& gr
   }
   for (PgParameter& part : KeyParameters(group)) parameters.push_back(std::move(part));
   types.insert(types.end(), key_types.begin(), key_types.end());
-  PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(UpdateRowSql(target, carried), parameters, types).status());
+  const std::string sql = target.replaces_rows ? ReplaceRowSql(target, carried) : UpdateRowSql(target, carried);
+  PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(sql, parameters, types).status());
   return true;
 }
 

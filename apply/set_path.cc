@@ -82,7 +82,12 @@ void SetPath::Classify(const Segment& segment, size_t table_index, ChangeKind ki
         if (kind == ChangeKind::kDelete) by_carried[table.table->keys].push_back(index);
         break;
       case NetEffect::kUpdate:
-        if (kind == ChangeKind::kUpdate) by_carried[CarriedColumns(table, group)].push_back(index);
+        if (kind != ChangeKind::kUpdate) break;
+        if (table.table->nothing_to_set) {
+          left_[table_index].push_back(index);
+        } else {
+          by_carried[CarriedColumns(table, group)].push_back(index);
+        }
         break;
       case NetEffect::kInsert:
         if (kind != ChangeKind::kInsert) break;

@@ -1,5 +1,6 @@
 #include "apply/table_sql.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -96,17 +97,17 @@ std::string InsertSetSql(const TargetTable& table, const std::vector<int>& carri
 
 std::string UpdateSetSql(const TargetTable& table, const std::vector<int>& carried,
                          const CoverageSql& coverage) {
-  std::string assignments;
+  std::string assignments, unsettable;
   for (size_t place = 0; place < carried.size(); ++place) {
     const TargetColumn& column = table.columns[carried[place]];
-    if (column.identity_always) continue;
-    assignments += fmt::format("{}{} = {}", assignments.empty() ? "" : ", ", column.quoted, FromSource(column, place));
+    if (!column.identity_always) {
+      assignments += fmt::format("{}{} = {}", assignments.empty() ? "" : ", ", column.quoted, FromSource(column, place));
+    } else if (column.key_index < 0) {  // cannot be set: where it differs, the row path replaces the row
+      unsettable += fmt::format(" AND t.{} = {}", column.quoted, FromSource(column, place));
+    }
   }
-  if (assignments.empty()) {  // nothing but GENERATED ALWAYS columns: still a new version of the row
-    return {};
-  }
-  return fmt::format("UPDATE {} t SET {} FROM {} WHERE {} AND {}", table.quoted, assignments,
-                     Source(carried.size()), KeyMatch(table, carried),
+  return fmt::format("UPDATE {} t SET {} FROM {} WHERE {}{} AND {}", table.quoted, assignments,
+                     Source(carried.size()), KeyMatch(table, carried), unsettable,
                      coverage.Condition(static_cast<int>(carried.size()) + 1));
 }
 
@@ -134,9 +135,15 @@ std::vector<Oid> ArrayTypes(const TargetTable& table, const std::vector<int>& co
 std::string ReadRowSql(const TargetTable& table) {
   return fmt::format(
       "SELECT t.xmin::text, (extract(epoch FROM (pg_xact_commit_timestamp_origin(t.xmin)).timestamp) * 1000000)::bigint, "
-      "(pg_xact_commit_timestamp_origin(t.xmin)).roident, t.xmin = pg_current_xact_id()::xid, to_jsonb(t.*) "
+      "(pg_xact_commit_timestamp_origin(t.xmin)).roident, t.xmin = pg_current_xact_id()::xid, {} "
       "FROM {} t WHERE {} FOR UPDATE",
-      table.quoted, KeyMatchParameters(table, 1));
+      table.row_json, table.quoted, KeyMatchParameters(table, 1));
+}
+
+std::string ReadColumnsSql(const TargetTable& table, const std::vector<int>& columns) {
+  std::string names;
+  for (const int column : columns) names += (names.empty() ? "t." : ", t.") + table.columns[column].quoted;
+  return fmt::format("SELECT {} FROM {} t WHERE {} FOR UPDATE", names, table.quoted, KeyMatchParameters(table, 1));
 }
 
 std::string OwnRowSql(const TargetTable& table) {
@@ -163,6 +170,18 @@ std::string UpdateRowSql(const TargetTable& table, const std::vector<int>& carri
                      KeyMatchParameters(table, static_cast<int>(carried.size()) + 1));
 }
 
+std::string ReplaceRowSql(const TargetTable& table, const std::vector<int>& carried) {
+  std::string names = Names(table, carried), values, kept;
+  for (size_t place = 0; place < carried.size(); ++place) values += fmt::format("{}${}", place == 0 ? "" : ", ", place + 1);
+  for (const std::string& name : table.elsewhere) kept += ", " + name;
+  for (int column = 0; column < static_cast<int>(table.columns.size()); ++column) {
+    if (std::find(carried.begin(), carried.end(), column) == carried.end()) kept += ", " + table.columns[column].quoted;
+  }
+  return fmt::format(
+      "WITH gone AS (DELETE FROM {0} t WHERE {1} RETURNING t.*) INSERT INTO {0} ({2}{3}) OVERRIDING SYSTEM VALUE SELECT {4}{3} FROM gone",
+      table.quoted, KeyMatchParameters(table, static_cast<int>(carried.size()) + 1), names, kept, values);
+}
+
 std::string DeleteRowSql(const TargetTable& table) {
   return fmt::format("DELETE FROM {} t WHERE {}", table.quoted, KeyMatchParameters(table, 1));
 }
@@ -176,9 +195,10 @@ std::vector<Oid> ScalarTypes(const TargetTable& table, const std::vector<int>& c
 std::string JsonOfParameters(const TargetTable& table, const std::vector<int>& carried, int first) {
   std::string fields;
   for (const int column : carried) {
-    fields += fmt::format("{}${} AS {}", fields.empty() ? "" : ", ", first++, table.columns[column].quoted);
+    const TargetColumn& one = table.columns[column];
+    fields += fmt::format("{}${}{} AS {}", fields.empty() ? "" : ", ", first++, one.json ? "::text" : "", one.quoted);
   }
-  return fmt::format("(SELECT to_jsonb(r) FROM (SELECT {}) r)", fields);
+  return fmt::format("(SELECT to_jsonb(r.*) FROM (SELECT {}) r)", fields);
 }
 
 std::vector<int> AllColumns(const TargetTable& table) {

@@ -33,9 +33,12 @@ std::vector<Oid> ArrayTypes(const TargetTable& table, const std::vector<int>& co
 
 // One row. Parameters: the columns, or the key.
 std::string ReadRowSql(const TargetTable& table);    // xmin, time, roident, own, row as jsonb; locks the row
+std::string ReadColumnsSql(const TargetTable& table, const std::vector<int>& columns);  // locks the row
 std::string OwnRowSql(const TargetTable& table);     // a row when this transaction wrote the one that stands there
 std::string InsertRowSql(const TargetTable& table, const std::vector<int>& carried);
 std::string UpdateRowSql(const TargetTable& table, const std::vector<int>& carried);  // columns, then key
+// For tables with `replaces_rows`: the row anew, as UpdateRowSql would leave it. The same parameters.
+std::string ReplaceRowSql(const TargetTable& table, const std::vector<int>& carried);
 std::string DeleteRowSql(const TargetTable& table);
 std::vector<Oid> ScalarTypes(const TargetTable& table, const std::vector<int>& columns);
 // An expression: jsonb of the carried columns given as parameters from `first` on.

@@ -8,13 +8,9 @@
 namespace pgduet {
 namespace {
 
-// What a value's text means must not depend on who configured the database; nor may a plan: every statement finds its rows by key.
+// A plan must not depend on who configured the database: every statement finds its rows by key.
 constexpr char kSettings[] =
-    "SET search_path = pg_catalog; SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; SET timezone = 'UTC'; "
-    "SET bytea_output = hex; SET extra_float_digits = 3; SET xmloption = content; SET row_security = off; "
-    "SET synchronous_commit = off; SET lock_timeout = 0; SET statement_timeout = 0; "
-    "SET idle_in_transaction_session_timeout = 0; SET default_transaction_isolation = 'read committed'; "
-    "SET default_transaction_read_only = off; SET jit = off; SET plan_cache_mode = force_generic_plan; "
+    "SET synchronous_commit = off; SET jit = off; SET plan_cache_mode = force_generic_plan; "
     "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; "
     "SET check_function_bodies = off";
 
@@ -54,7 +50,7 @@ absl::StatusOr<std::unique_ptr<TargetSession>> TargetSession::Open(const std::st
                                                                    const std::string& purpose,
                                                                    const std::string& origin_name) {
   PGDUET_ASSIGN_OR_RETURN(std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = conninfo, .application_name = "pgduet " + purpose, .settings = {}}));
+                          PgConnection::Open({.conninfo = conninfo, .application_name = "pgduet " + purpose, .settings = PinnedSettings()}));
   PGDUET_RETURN_IF_ERROR(connection->Query(kSettings).status());
   PGDUET_RETURN_IF_ERROR(CheckCommitTimestamps(*connection));
   PGDUET_RETURN_IF_ERROR(TakeReplicaRole(*connection));

@@ -15,17 +15,25 @@ namespace {
 constexpr char kColumnsSql[] = R"(
 SELECT a.attname, a.attnum, pg_catalog.format_type(a.atttypid, -1), a.atttypid, coalesce(arr.oid, 0),
        coalesce(arr.typdelim, t.typdelim), base.oid, a.attidentity = 'a',
-       base.typcategory = 'A' OR coalesce(t.typarray, 0) = 0
+       base.typcategory = 'A' OR base.typtype = 'c' OR coalesce(t.typarray, 0) = 0, a.attgenerated <> '', EXISTS (
+         WITH RECURSIVE part AS (
+           SELECT t.oid
+           UNION
+           SELECT inner_type.oid FROM part JOIN pg_catalog.pg_type p ON p.oid = part.oid CROSS JOIN LATERAL (
+             SELECT p.typelem UNION ALL SELECT p.typbasetype UNION ALL
+             SELECT f.atttypid FROM pg_catalog.pg_attribute f WHERE f.attrelid = p.typrelid AND p.typrelid <> 0 AND NOT f.attisdropped
+           ) inner_type(oid))
+         SELECT FROM part WHERE part.oid = 'json'::regtype)
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_type arr ON arr.oid = t.typarray
 CROSS JOIN LATERAL (
   WITH RECURSIVE up AS (
-    SELECT u.oid, u.typbasetype, u.typcategory FROM pg_catalog.pg_type u WHERE u.oid = t.oid
+    SELECT u.oid, u.typbasetype, u.typcategory, u.typtype FROM pg_catalog.pg_type u WHERE u.oid = t.oid
     UNION ALL
-    SELECT u.oid, u.typbasetype, u.typcategory FROM pg_catalog.pg_type u JOIN up ON u.oid = up.typbasetype)
-  SELECT up.oid, up.typcategory FROM up WHERE up.typbasetype = 0) base
-WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+    SELECT u.oid, u.typbasetype, u.typcategory, u.typtype FROM pg_catalog.pg_type u JOIN up ON u.oid = up.typbasetype)
+  SELECT up.oid, up.typcategory, up.typtype FROM up WHERE up.typbasetype = 0) base
+WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum)";
 
 // The primary key, else the replica identity index.
@@ -41,6 +49,24 @@ WHERE i.indrelid = $1::oid AND k.place <= i.indnkeyatts AND (i.indisprimary OR i
 ORDER BY k.place)";
 
 constexpr Oid kNumericOid = 1700, kFloat4Oid = 700, kFloat8Oid = 701, kBpcharOid = 1042;
+
+TargetColumn ReadColumn(const PgResult& rows, int row) {
+  TargetColumn column;
+  column.name = rows.Text(row, 0);
+  column.quoted = QuoteName(column.name);
+  column.type = rows.Text(row, 2);
+  column.type_oid = static_cast<Oid>(rows.Int(row, 3));
+  column.array_oid = static_cast<Oid>(rows.Int(row, 4));
+  column.delimiter = rows.Text(row, 5).empty() ? ',' : rows.Text(row, 5)[0];
+  const auto base = static_cast<Oid>(rows.Int(row, 6));
+  column.numeric = base == kNumericOid;
+  column.floating = base == kFloat4Oid || base == kFloat8Oid;
+  column.padded = base == kBpcharOid;
+  column.identity_always = rows.Bool(row, 7);
+  column.is_array = rows.Bool(row, 8);
+  column.json = rows.Bool(row, 10);
+  return column;
+}
 
 std::string CanonicalNumeric(std::string_view text) {
   if (text.find('.') != std::string_view::npos) {
@@ -86,35 +112,41 @@ absl::StatusOr<std::shared_ptr<const TargetTable>> TargetCatalog::Load(const Rel
   }
   table->oid = static_cast<Oid>(found.Int(0, 0));
 
-  PGDUET_ASSIGN_OR_RETURN(PgResult rows, connection_.Query(kColumnsSql, {std::to_string(table->oid)}));
+  PGDUET_RETURN_IF_ERROR(LoadColumns(relation, *table));
+  PGDUET_RETURN_IF_ERROR(LoadKey(relation, *table));
+  table->nothing_to_set = std::all_of(table->columns.begin(), table->columns.end(),
+                                      [](const TargetColumn& column) { return column.identity_always; });
+  table->replaces_rows = table->nothing_to_set;
+  for (const TargetColumn& column : table->columns) table->replaces_rows |= column.identity_always && column.key_index < 0;
+  return table;
+}
+
+absl::Status TargetCatalog::LoadColumns(const Relation& relation, TargetTable& table) {
+  PGDUET_ASSIGN_OR_RETURN(PgResult rows, connection_.Query(kColumnsSql, {std::to_string(table.oid)}));
   absl::flat_hash_map<std::string, TargetColumn> here;
+  std::string fields;
+  bool json = false;
   for (int row = 0; row < rows.rows(); ++row) {
-    TargetColumn column;
-    column.name = rows.Text(row, 0);
-    column.quoted = QuoteName(column.name);
-    column.type = rows.Text(row, 2);
-    column.type_oid = static_cast<Oid>(rows.Int(row, 3));
-    column.array_oid = static_cast<Oid>(rows.Int(row, 4));
-    column.delimiter = rows.Text(row, 5).empty() ? ',' : rows.Text(row, 5)[0];
-    const auto base = static_cast<Oid>(rows.Int(row, 6));
-    column.numeric = base == kNumericOid;
-    column.floating = base == kFloat4Oid || base == kFloat8Oid;
-    column.padded = base == kBpcharOid;
-    column.identity_always = rows.Bool(row, 7);
-    column.is_array = rows.Bool(row, 8);
-    here.emplace(column.name, std::move(column));
+    TargetColumn column = ReadColumn(rows, row);
+    fields += fmt::format("{}t.{}{}", fields.empty() ? "" : ", ", column.quoted,
+                          column.json ? "::text AS " + column.quoted : "");
+    json |= column.json;
+    const bool generated = rows.Bool(row, 9);
+    if (!generated) here.emplace(column.name, std::move(column));
   }
+  table.row_json = json ? fmt::format("(SELECT to_jsonb(r.*) FROM (SELECT {}) r)", fields) : "to_jsonb(t.*)";
   for (size_t index = 0; index < relation.columns.size(); ++index) {
     auto at = here.find(relation.columns[index].name);
     if (at == here.end()) {
-      table->missing.push_back(static_cast<int>(index));
+      table.missing.push_back(static_cast<int>(index));
       continue;
     }
-    table->columns.push_back(at->second);
-    table->source_index.push_back(static_cast<int>(index));
+    table.columns.push_back(std::move(at->second));
+    table.source_index.push_back(static_cast<int>(index));
+    here.erase(at);
   }
-  PGDUET_RETURN_IF_ERROR(LoadKey(relation, *table));
-  return table;
+  for (const auto& [name, column] : here) table.elsewhere.push_back(column.quoted);
+  return absl::OkStatus();
 }
 
 absl::Status TargetCatalog::LoadKey(const Relation& relation, TargetTable& table) {

@@ -25,7 +25,8 @@ struct TargetColumn {
   Oid type_oid = 0;
   Oid array_oid = 0;        // of the type's array type; 0: none
   char delimiter = ',';     // between elements of that array type
-  bool is_array = false;    // the column itself is an array (or has no array type): travels as text and is cast
+  bool is_array = false;    // an array, a row (unnest would take it apart), or without array type: travels as text and is cast
+  bool json = false;        // has json in it, which can hold what jsonb cannot: the log shows it as text
   bool numeric = false;     // canonical key text drops trailing zeros
   bool floating = false;
   bool padded = false;      // character(n): trailing blanks mean nothing
@@ -42,6 +43,10 @@ struct TargetTable {
   std::vector<int> source_index;      // columns[i] is the relation's column source_index[i]
   std::vector<int> missing;           // relation columns that do not exist here: only NULLs may come
   std::vector<int> keys;              // indexes into columns, in key order
+  std::vector<std::string> elsewhere; // quoted names of columns here that the relation lacks (generated ones left out)
+  std::string row_json;               // SQL: the row of alias t as jsonb
+  bool nothing_to_set = false;        // no column can be set by UPDATE: the only one is GENERATED ALWAYS AS IDENTITY
+  bool replaces_rows = false;         // nothing_to_set, or such a column outside the key
 
   // The key columns' values of a row of the relation.
   std::vector<Value> KeyOf(std::span<const Value> row) const;
@@ -63,6 +68,7 @@ class TargetCatalog : public TableLookup {
 
  private:
   absl::StatusOr<std::shared_ptr<const TargetTable>> Load(const Relation& relation);
+  absl::Status LoadColumns(const Relation& relation, TargetTable& table);
   absl::Status LoadKey(const Relation& relation, TargetTable& table);
   PgConnection& connection_;
   absl::flat_hash_map<std::string, std::pair<Relation, std::shared_ptr<const TargetTable>>> tables_;

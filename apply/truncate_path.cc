@@ -15,11 +15,11 @@ namespace {
 
 std::string RemainingRowsSql(const TargetTable& table) {
   std::string keys;
-  for (const int key : table.keys) keys += fmt::format(", t.{}::text", table.columns[key].quoted);
+  for (const int key : table.keys) keys += fmt::format(", t.{}", table.columns[key].quoted);
   return fmt::format(
-      "SELECT t.xmin::text, {}, coalesce((pg_xact_commit_timestamp_origin(t.xmin)).roident, 0), to_jsonb(t.*){} FROM {} t "
+      "SELECT t.xmin::text, {}, coalesce((pg_xact_commit_timestamp_origin(t.xmin)).roident, 0), {}{} FROM {} t "
       "WHERE t.xmin <> pg_current_xact_id()::xid FOR UPDATE",
-      MicrosecondsOf("(pg_xact_commit_timestamp_origin(t.xmin)).timestamp"), keys, table.quoted);
+      MicrosecondsOf("(pg_xact_commit_timestamp_origin(t.xmin)).timestamp"), table.row_json, keys, table.quoted);
 }
 
 // A row that the set-based delete did not take.

@@ -157,6 +157,18 @@ absl::Status PgConnection::ConnectionStatus() const {
                     fmt::format("connection to the database was lost: {}", OneLine(PQerrorMessage(connection_))));
 }
 
+std::vector<std::pair<std::string, std::string>> PinnedSettings() {
+  return {{"search_path", "pg_catalog"},    {"datestyle", "ISO, YMD"},
+          {"intervalstyle", "postgres"},    {"timezone", "UTC"},
+          {"bytea_output", "hex"},          {"extra_float_digits", "3"},
+          {"xmloption", "content"},         {"lc_monetary", "C"},
+          {"array_nulls", "on"},            {"standard_conforming_strings", "on"},
+          {"quote_all_identifiers", "off"}, {"default_transaction_isolation", "read committed"},
+          {"lock_timeout", "0"},            {"default_transaction_read_only", "off"},
+          {"statement_timeout", "0"},       {"idle_in_transaction_session_timeout", "0"},
+          {"row_security", "off"}};
+}
+
 std::string PgConnection::QuoteIdentifier(std::string_view name) const { return QuoteName(name); }
 
 std::string PgConnection::QuoteLiteral(std::string_view text) const {

@@ -82,6 +82,10 @@ class PgConnection {
   PGcancel* cancel_;
 };
 
+// Session settings under which a value has one text, whatever database and role say: what is read here means the same there.
+// And none of theirs makes our statements end or wait in another way.
+std::vector<std::pair<std::string, std::string>> PinnedSettings();
+
 // Quotes by doubling, valid for any UTF-8 name without NUL; no connection needed.
 std::string QuoteName(std::string_view name);
 

@@ -31,7 +31,7 @@ absl::Status CaptureRun::Open() {
   PGDUET_ASSIGN_OR_RETURN(const std::optional<LogTail> tail, writer_->ReadTail());
   PGDUET_ASSIGN_OR_RETURN(control_, PgConnection::Open({.conninfo = options_.conninfo,
                                                         .application_name = "pgduet capture control",
-                                                        .settings = {{"search_path", "pg_catalog"}}}));
+                                                        .settings = PinnedSettings()}));
   PGDUET_RETURN_IF_ERROR(CheckSlot(tail));
   if (tail) {
     vector_ = tail->vector;

@@ -48,8 +48,7 @@ absl::StatusOr<std::unique_ptr<ReplicationStream>> ReplicationStream::Connect(co
   PGDUET_ASSIGN_OR_RETURN(
       std::unique_ptr<PgConnection> connection,
       PgConnection::Open({.conninfo = options.conninfo, .application_name = options.application_name, .replication = true,
-                          .settings = {{"datestyle", "ISO, YMD"}, {"intervalstyle", "postgres"}, {"timezone", "UTC"},
-                                       {"bytea_output", "hex"}, {"extra_float_digits", "3"}, {"search_path", "pg_catalog"}}}));
+                          .settings = PinnedSettings()}));
   return std::unique_ptr<ReplicationStream>(new ReplicationStream(options, std::move(connection)));
 }
 

@@ -1,5 +1,6 @@
 #include "capture/unchanged_values.h"
 
+#include <absl/time/clock.h>
 #include <absl/time/time.h>
 #include <fmt/format.h>
 
@@ -7,6 +8,8 @@
 
 namespace pgduet {
 namespace {
+
+constexpr absl::Duration kVisibleWithin = absl::Seconds(2);
 
 // Fills what the old row has. Returns how many are still missing.
 uint64_t FromOldRow(ChangeBatch& batch, const Change& change) {
@@ -17,7 +20,8 @@ uint64_t FromOldRow(ChangeBatch& batch, const Change& change) {
     if (value.kind != ValueKind::kUnchanged) continue;
     const bool in_old_row = change.old_row == OldRow::kFull ||
                             (change.old_row == OldRow::kKey && relation.columns[column].identity);
-    if (in_old_row && batch.values[change.old_begin + column].kind != ValueKind::kUnchanged) {
+    // A large value is never NULL; a NULL says that the old row does not have it.
+    if (in_old_row && batch.values[change.old_begin + column].kind == ValueKind::kText) {
       value = batch.values[change.old_begin + column];
     } else {
       ++missing;
@@ -42,16 +46,37 @@ absl::StatusOr<uint64_t> UnchangedValues::Complete(const LocalTransaction& trans
   return unavailable;
 }
 
+absl::Status UnchangedValues::Connect() {
+  if (connection_ != nullptr) return absl::OkStatus();
+  PGDUET_ASSIGN_OR_RETURN(connection_, PgConnection::Open({.conninfo = conninfo_, .application_name = "pgduet capture values",
+                                                           .settings = PinnedSettings()}));
+  return absl::OkStatus();
+}
+
+// A commit is in the WAL before other sessions see it, and long before when it waits for a synchronous standby. A row that is not
+// there yet must not be taken for one that has gone: nothing would complete the value later.
+absl::Status UnchangedValues::WaitVisible(const LocalTransaction& transaction) {
+  if (visible_ == transaction.commit_lsn) return absl::OkStatus();
+  const absl::Time until = absl::Now() + kVisibleWithin;
+  while (true) {
+    PGDUET_RETURN_IF_ERROR(Connect());
+    PGDUET_ASSIGN_OR_RETURN(
+        const PgResult visible,
+        connection_->Query("SELECT age($1::xid) > age(pg_snapshot_xmax(now.snapshot)::xid) AND NOT EXISTS "
+                           "(SELECT FROM pg_snapshot_xip(now.snapshot) AS running WHERE running::xid = $1::xid) "
+                           "FROM (SELECT pg_current_snapshot() AS snapshot OFFSET 0) now",
+                           {std::to_string(transaction.xid)}));
+    if (visible.Bool(0, 0)) break;
+    if (absl::Now() > until) return absl::UnavailableError("a decoded transaction is not visible yet");
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  visible_ = transaction.commit_lsn;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<uint64_t> UnchangedValues::ReadAgain(const LocalTransaction& transaction, ChangeBatch& batch,
                                                     const Change& change) {
-  if (connection_ == nullptr) {
-    PGDUET_ASSIGN_OR_RETURN(
-        connection_, PgConnection::Open({.conninfo = conninfo_, .application_name = "pgduet capture values",
-                                         .settings = {{"datestyle", "ISO, YMD"}, {"intervalstyle", "postgres"},
-                                                      {"timezone", "UTC"}, {"bytea_output", "hex"},
-                                                      {"extra_float_digits", "3"}, {"search_path", "pg_catalog"},
-                                                      {"row_security", "off"}}}));
-  }
+  PGDUET_RETURN_IF_ERROR(WaitVisible(transaction));
   const Relation& relation = batch.RelationOf(change);
   std::string wanted, match;
   std::vector<uint32_t> columns;

@@ -21,7 +21,7 @@ int RunCheck(const Invocation& invocation) {
   Findings findings;
   const RegionConfig& self = invocation.self();
   absl::StatusOr<std::unique_ptr<PgConnection>> connection =
-      PgConnection::Open({.conninfo = self.postgres, .application_name = "pgduet check", .settings = {}});
+      PgConnection::Open({.conninfo = self.postgres, .application_name = "pgduet check", .settings = PinnedSettings()});
   AddStatus(findings, connection.status());
   if (connection.ok()) {
     CheckServer(invocation.config, self, **connection, findings);

@@ -7,6 +7,7 @@
 #include "agent/config_values.h"
 #include "agent/names.h"
 #include "agent/setup/findings.h"
+#include "apply/target_table.h"
 #include "base/named_error.h"
 #include "schemas/sidecar.h"
 #include "schemas/version.h"
@@ -91,11 +92,11 @@ absl::Status RegionSetup::MakeRole() {
 }
 
 absl::Status RegionSetup::Connect() {
-  PGDUET_ASSIGN_OR_RETURN(admin_, PgConnection::Open({.conninfo = region_.admin_conninfo(), .application_name = "pgduet init", .settings = {}}));
+  PGDUET_ASSIGN_OR_RETURN(admin_, PgConnection::Open({.conninfo = region_.admin_conninfo(), .application_name = "pgduet init", .settings = PinnedSettings()}));
   PGDUET_RETURN_IF_ERROR(admin_->Query("SET client_min_messages = warning").status());
   PGDUET_RETURN_IF_ERROR(MakeRole());
   absl::StatusOr<std::unique_ptr<PgConnection>> runtime =
-      PgConnection::Open({.conninfo = region_.postgres, .application_name = "pgduet init", .settings = {}});
+      PgConnection::Open({.conninfo = region_.postgres, .application_name = "pgduet init", .settings = PinnedSettings()});
   if (!runtime.ok() && dry_run_) {
     fmt::print("-- the rest is printed once the role of the agent's conninfo exists and may connect\n");
     return absl::CancelledError();
@@ -181,11 +182,9 @@ absl::Status RegionSetup::MakePublication() {
                                  "(SELECT schemaname::text, tablename::text FROM pg_publication_tables WHERE pubname = $1 ORDER BY 1, 2) t) "
                                  "IS NOT DISTINCT FROM $2::text[]",
                                  {PublicationName(config_.group, config_.set), [&] {
-                                    std::string names = "{";
-                                    for (const TableConfig& table : config_.tables) {
-                                      names += (names.size() > 1 ? "," : "") + QuoteName(table.QualifiedName());
-                                    }
-                                    return names + "}";
+                                    ArrayLiteral names;
+                                    for (const TableConfig& table : config_.tables) names.Add(table.QualifiedName());
+                                    return std::move(names).Finish();
                                   }()}));
   if (same) return absl::OkStatus();
   return Do(fmt::format("ALTER PUBLICATION {} SET TABLE {}", name, tables),

@@ -11,6 +11,7 @@ namespace {
 constexpr char kTableSql[] = R"(
 SELECT c.oid, c.relkind, c.relpersistence, c.relreplident, c.relrowsecurity,
        (SELECT i.indexrelid FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indisprimary OR i.indisreplident)
+          AND i.indimmediate  -- a deferrable key does not identify rows: their updates would be refused once they are published
         ORDER BY i.indisreplident DESC LIMIT 1),
        has_table_privilege(c.oid, 'SELECT, INSERT') AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')
          AND has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
@@ -21,18 +22,19 @@ WHERE n.nspname = $1 AND c.relname = $2)";
 // Key columns whose equality is not the equality of their canonical text.
 constexpr char kBadKeySql[] = R"(
 WITH RECURSIVE key AS (
-  SELECT a.attname, a.atttypid, a.attcollation FROM pg_catalog.pg_index i
+  SELECT a.attname, a.atttypid, a.attcollation, a.attgenerated <> '' AS generated FROM pg_catalog.pg_index i
   CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
   JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
   WHERE i.indexrelid = $1::oid AND k.place <= i.indnkeyatts),
 base AS (
-  SELECT key.attname, key.attcollation, t.oid, t.typbasetype, t.typtype, t.typname FROM key JOIN pg_catalog.pg_type t ON t.oid = key.atttypid
+  SELECT key.attname, key.attcollation, key.generated, false AS inner_type, t.oid, t.typbasetype, t.typtype, t.typname FROM key JOIN pg_catalog.pg_type t ON t.oid = key.atttypid
   UNION ALL
-  SELECT base.attname, base.attcollation, t.oid, t.typbasetype, t.typtype, t.typname FROM base
+  SELECT base.attname, base.attcollation, base.generated, true, t.oid, t.typbasetype, t.typtype, t.typname FROM base
   JOIN pg_catalog.pg_type t ON t.oid = base.typbasetype)
-SELECT base.attname, pg_catalog.format_type(base.oid, NULL) FROM base LEFT JOIN pg_catalog.pg_collation c ON c.oid = base.attcollation
-WHERE base.typbasetype = 0 AND base.typtype <> 'e'
-  AND (base.oid NOT IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'oid'::regtype, 'text'::regtype, 'varchar'::regtype,
+SELECT base.attname, pg_catalog.format_type(base.oid, NULL) || CASE WHEN base.generated THEN ' (generated)' ELSE '' END FROM base LEFT JOIN pg_catalog.pg_collation c ON c.oid = base.attcollation
+WHERE base.typbasetype = 0
+  AND (base.generated OR base.typtype = 'e' AND base.inner_type  -- domains over enums have no operator =
+       OR base.typtype <> 'e' AND base.oid NOT IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'oid'::regtype, 'text'::regtype, 'varchar'::regtype,
        'bpchar'::regtype, 'name'::regtype, '"char"'::regtype, 'uuid'::regtype, 'date'::regtype, 'time'::regtype,
        'timestamp'::regtype, 'timestamptz'::regtype, 'bytea'::regtype, 'bool'::regtype, 'numeric'::regtype, 'inet'::regtype,
        'cidr'::regtype, 'macaddr'::regtype, 'macaddr8'::regtype, 'float4'::regtype, 'float8'::regtype, 'bit'::regtype,
@@ -46,7 +48,7 @@ void CheckIdentity(const TableConfig& table, const PgResult& row, PgConnection& 
   const std::string quoted = table.QuotedName();
   const char identity = row.Text(0, 3).empty() ? 'd' : row.Text(0, 3)[0];
   if (row.IsNull(0, 5)) {
-    Error(findings, "key_missing", fmt::format("table has neither primary key nor replica identity index: table={}", quoted),
+    Error(findings, "key_missing", fmt::format("table has neither primary key nor replica identity index that is not deferrable: table={}", quoted),
           fmt::format("ALTER TABLE {0} ADD PRIMARY KEY (...); or, with a unique index over NOT NULL columns: "
                       "ALTER TABLE {0} REPLICA IDENTITY USING INDEX ...;", quoted));
     return;
@@ -59,8 +61,24 @@ void CheckIdentity(const TableConfig& table, const PgResult& row, PgConnection& 
   if (!bad.ok()) return AddStatus(findings, bad.status());
   for (int key = 0; key < bad->rows(); ++key) {
     Error(findings, "key_type_unsupported",
-          fmt::format("equal keys of this type can differ in their text: table={} column={} type={}", quoted, bad->Text(key, 0), bad->Text(key, 1)),
+          fmt::format("equal keys of this type can differ in their text, or do not travel: table={} column={} type={}", quoted, bad->Text(key, 0), bad->Text(key, 1)),
           "Use a key of another type, or a deterministic collation.");
+  }
+}
+
+// What the WAL has of an old row is the partition's choice, what we are told of it the root's.
+void CheckPartitions(const TableConfig& table, const std::string& oid, PgConnection& connection, Findings& findings) {
+  absl::StatusOr<PgResult> rows = connection.Query(
+      "SELECT format('%I.%I', n.nspname, c.relname), root.relreplident FROM pg_catalog.pg_class root "
+      "CROSS JOIN LATERAL pg_catalog.pg_partition_tree(root.oid) p JOIN pg_catalog.pg_class c ON c.oid = p.relid "
+      "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE root.oid = $1::oid AND root.relkind = 'p' AND p.isleaf "
+      "AND (c.relreplident = 'f') <> (root.relreplident = 'f') ORDER BY 1",
+      {oid});
+  if (!rows.ok()) return AddStatus(findings, rows.status());
+  for (int row = 0; row < rows->rows(); ++row) {
+    Error(findings, "partition_identity_differs",
+          fmt::format("a partition's replica identity is not its root's: table={} partition={}", table.QuotedName(), rows->Text(row, 0)),
+          fmt::format("ALTER TABLE {} REPLICA IDENTITY {};", rows->Text(row, 0), rows->Text(row, 1) == "f" ? "FULL" : "DEFAULT"));
   }
 }
 
@@ -116,6 +134,7 @@ void CheckTable(const TableConfig& table, PgConnection& connection, Findings& fi
                         "The agent's role needs BYPASSRLS or ownership: it works with row_security off and stops when rows would be hidden."});
   }
   CheckUniqueKeys(table, oid, row->IsNull(0, 5) ? "0" : std::string(row->Text(0, 5)), connection, findings);
+  CheckPartitions(table, oid, connection, findings);
   CheckTriggers(table, oid, connection, findings);
 }
 

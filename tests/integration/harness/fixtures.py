@@ -54,6 +54,17 @@ def transport(request):
 @pytest.fixture
 def group_on(request, workspace, link_host):
     """group_on("kafka", ["a", "b"], tables=[...], ...): a started Group. start=False: nothing is started yet."""
+    yield from _group_maker(request, workspace, link_host, failed=lambda: getattr(request.node, "failed", False))
+
+
+@pytest.fixture(scope="module")
+def module_group(request, workspace, link_host):
+    """group_on for a fixture of module scope: one group for many tests, which must not disturb each other."""
+    before = request.session.testsfailed
+    yield from _group_maker(request, workspace, link_host, failed=lambda: request.session.testsfailed > before)
+
+
+def _group_maker(request, workspace, link_host, failed):
     groups = []
 
     def make(transport, regions=("a", "b"), tables=(), broker=None, start=True, **kwargs):
@@ -64,9 +75,9 @@ def group_on(request, workspace, link_host):
         return group.start() if start else group
 
     yield make
-    failed = getattr(request.node, "failed", False)
+    check = not failed()
     for group in groups:
-        group.close(check=not failed)
+        group.close(check=check)
 
 
 @pytest.fixture
