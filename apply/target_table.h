@@ -52,6 +52,8 @@ class TargetCatalog {
   explicit TargetCatalog(PgConnection& connection) : connection_(connection) {}
   // Errors: table_missing, key_missing, key_differs, column_missing (FailedPrecondition).
   absl::StatusOr<std::shared_ptr<const TargetTable>> Find(const std::shared_ptr<const Relation>& relation);
+  // The table as it is here, all its columns. NotFound when there is none.
+  absl::StatusOr<std::shared_ptr<const TargetTable>> FindByOid(Oid table);
 
  private:
   absl::StatusOr<std::shared_ptr<const TargetTable>> Load(const Relation& relation);

@@ -76,6 +76,9 @@ absl::Status CheckRanges(const wire::Header& in) {
     return InvalidRecord("header has a commit time out of range");
   }
   if (!IsTimeInRange(in.sent_at())) return InvalidRecord("header has a sending time out of range");
+  if (in.closed_time() != kOldestTime && !IsTimeInRange(in.closed_time())) {
+    return InvalidRecord("header has a closed time out of range");
+  }
   return absl::OkStatus();
 }
 
@@ -133,6 +136,7 @@ void CopyHeader(const wire::Header& in, RecordHeader& out) {
   out.fragments = in.fragments();
   out.through_lsn = Lsn(in.through_lsn());
   out.sent_at = in.sent_at();
+  out.closed_time = in.closed_time();
 }
 
 }  // namespace
@@ -170,6 +174,7 @@ std::string EncodeHeader(const Record& record, uint32_t fragment, uint32_t fragm
   out.set_through_lsn(header.through_lsn.value());
   out.set_sent_at(header.sent_at);
   if (record.has_vector) EncodeVector(record.vector, *out.mutable_vector());
+  out.set_closed_time(header.closed_time);
   return out.SerializeAsString();
 }
 

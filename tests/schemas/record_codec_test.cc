@@ -52,6 +52,7 @@ void ExpectSame(const Record& a, const Record& b) {
   EXPECT_EQ(a.header.last, b.header.last);
   EXPECT_EQ(a.header.through_lsn, b.header.through_lsn);
   EXPECT_EQ(a.header.sent_at, b.header.sent_at);
+  EXPECT_EQ(a.header.closed_time, b.header.closed_time);
   EXPECT_EQ(a.has_vector, b.has_vector);
   EXPECT_EQ(a.vector, b.vector);
   EXPECT_EQ(a.policy_text, b.policy_text);
@@ -76,7 +77,8 @@ TEST(RecordCodecTest, EveryKindComesBackAsItWas) {
   ExpectSame(notice, Decode(EncodeRecord(notice)[0]));
   const Record transaction = SampleTransaction(7);
   ExpectSame(transaction, Decode(EncodeRecord(transaction)[0]));
-  const Record heartbeat = SampleHeartbeat(0);
+  Record heartbeat = SampleHeartbeat(0);
+  heartbeat.header.closed_time = kOldestTime;  // before anything is closed
   ExpectSame(heartbeat, Decode(EncodeRecord(heartbeat)[0]));
   const Record announcement = SampleAnnouncement("a=1\nb=2\n", 5);
   ExpectSame(announcement, Decode(EncodeRecord(announcement)[0]));
@@ -245,6 +247,7 @@ const ForgedHeader kForgedHeaders[] = {
     {"no time", [](auto& h) { h.set_commit_time(kOldestTime); }},
     {"time beyond reason", [](auto& h) { h.set_commit_time(INT64_MAX); }},
     {"sent beyond reason", [](auto& h) { h.set_sent_at(INT64_MIN); }},
+    {"closed beyond reason", [](auto& h) { h.set_closed_time(INT64_MAX); }},
     {"through before commit", [](auto& h) { h.set_through_lsn(1); }},
     {"chunk out of range", [](auto& h) { h.set_chunk(kChunksMax); }},
     {"no fragments", [](auto& h) { h.set_fragments(0); }},

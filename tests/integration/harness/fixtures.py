@@ -54,6 +54,16 @@ def transport(request):
 @pytest.fixture
 def group_on(request, workspace, link_host):
     """group_on("kafka", ["a", "b"], tables=[...], ...): a started Group. start=False: nothing is started yet."""
+    yield from _groups(request, workspace, link_host)
+
+
+@pytest.fixture(scope="class")
+def group_of_class(request, workspace, link_host):
+    """group_on for all tests of a class."""
+    yield from _groups(request, workspace, link_host)
+
+
+def _groups(request, workspace, link_host):
     groups = []
 
     def make(transport, regions=("a", "b"), tables=(), broker=None, start=True, **kwargs):
