@@ -207,6 +207,20 @@ TEST(RecordCodecTest, AFutureProtocolIsToldApartFromDamage) {
   EXPECT_EQ(ErrorOf(EncodeRecord(record)[0]), "unsupported_protocol");
 }
 
+TEST(RecordCodecTest, ARecordOfTheFirstProtocolIsReadAndHasNoClosedTime) {
+  Record record = SampleTransaction(1);
+  record.header.protocol = 1;
+  const std::string bytes = EncodeRecord(record)[0];
+  const Record decoded = Decode(bytes);
+  EXPECT_EQ(decoded.header.protocol, 1U);
+  EXPECT_EQ(decoded.header.closed_time, kOldestTime);
+  EXPECT_EQ(ErrorOf(ForgeRecord(
+                bytes, [](wire::Header& header) { header.set_closed_time(5); }, [](wire::Body&) {})),
+            "invalid_record");
+  record.header.protocol = 0;
+  EXPECT_EQ(ErrorOf(EncodeRecord(record)[0]), "unsupported_protocol");
+}
+
 TEST(RecordCodecTest, ARecordLargerThanTheLimitIsOversized) {
   EXPECT_EQ(ErrorOf(std::string(kRecordBytesMax + 1, 'x')), "oversized_record");
 }
