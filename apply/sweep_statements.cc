@@ -41,14 +41,20 @@ std::string SweepStatements::Lower() const {
 }
 
 std::string SweepStatements::FindSql() const {
-  std::string keys;
-  for (const int key : table_->keys) keys += fmt::format(", t.{}::text", table_->columns[key].quoted);
+  std::string keys, names;
+  for (size_t part = 0; part < table_->keys.size(); ++part) {
+    keys += fmt::format(", t.{}::text AS k{}", table_->columns[table_->keys[part]].quoted, part);
+    names += fmt::format(", t.k{}", part);
+  }
+  // The limit inside keeps the order of the loops: for each tombstone a look into the table, never the other way round.
   return fmt::format(
-      "SELECT t.ctid::text, t.tableoid::oid, t.xmin::text, {}, {}, to_jsonb(t.*), {}, d.rank, d.commit_lsn, d.incarnation, "
+      "SELECT t.place, t.part, t.xid, t.stamp, t.rank, t.whole, {}, d.rank, d.commit_lsn, d.incarnation, "
       "coalesce(d.vector, (SELECT p.vector FROM pgduet.progress p WHERE p.xid = d.unswept LIMIT 1), ''){} "
-      "FROM pgduet.tombstone d JOIN {} t ON {} WHERE d.relation = {} AND d.key_digest = ANY($1::uuid[]) "
-      "AND d.unswept IS NOT NULL AND {} LIMIT {} FOR UPDATE OF t SKIP LOCKED",
-      MicrosecondsOf(kStamp), rank_, MicrosecondsOf("d.commit_time"), keys, table_->quoted, Match(), table_->oid, Lower(), kMissedMax);
+      "FROM pgduet.tombstone d CROSS JOIN LATERAL (SELECT t.ctid::text AS place, t.tableoid::oid AS part, t.xmin::text AS xid, "
+      "{} AS stamp, {} AS rank, to_jsonb(t.*) AS whole{} FROM {} t WHERE {} AND {} LIMIT {} FOR UPDATE SKIP LOCKED) t "
+      "WHERE d.relation = {} AND d.key_digest = ANY($1::uuid[]) AND d.unswept IS NOT NULL LIMIT {}",
+      MicrosecondsOf("d.commit_time"), names, MicrosecondsOf(kStamp), rank_, keys, table_->quoted, Match(), Lower(),
+      truncated_ ? kMissedMax : 1, table_->oid, kMissedMax);
 }
 
 MissedRow SweepStatements::Parse(const PgResult& rows, int row) const {
@@ -76,10 +82,10 @@ std::string SweepStatements::DeleteSql() const {
 
 std::string SweepStatements::ClearSql() const {
   return fmt::format(
-      "UPDATE pgduet.tombstone u SET unswept = NULL, vector = NULL WHERE u.relation = {0} AND u.key_digest IN ("
-      "SELECT d.key_digest FROM pgduet.tombstone d WHERE d.relation = {0} AND d.key_digest = ANY($1::uuid[]) "
-      "AND pg_visible_in_snapshot(d.unswept, $2::pg_snapshot) AND NOT EXISTS (SELECT FROM {1} t WHERE {2} AND {3}) "
-      "FOR UPDATE SKIP LOCKED)",
+      "WITH done AS MATERIALIZED (SELECT d.ctid AS place FROM pgduet.tombstone d WHERE d.relation = {0} "
+      "AND d.key_digest = ANY($1::uuid[]) AND pg_visible_in_snapshot(d.unswept, $2::pg_snapshot) "
+      "AND NOT EXISTS (SELECT FROM {1} t WHERE {2} AND {3} OFFSET 0) FOR UPDATE SKIP LOCKED) "
+      "UPDATE pgduet.tombstone u SET unswept = NULL, vector = NULL FROM done WHERE u.ctid = done.place",
       table_->oid, table_->quoted, Match(), Lower());
 }
 
