@@ -218,8 +218,8 @@ class ConfigReader {
     if (!plain) {
       Problem(line, shown, fmt::format("not a region name: '{}'", name),
               "use 1 to 32 of a-z, 0-9 and '-'");
-    } else if (name == "local") {
-      Problem(line, shown, "the region name 'local' is reserved", "choose another one");
+    } else if (name == "local" || name == "housekeeper") {
+      Problem(line, shown, fmt::format("the region name '{}' is reserved", name), "choose another one");
     }
     RegionConfig region;
     region.name = name;

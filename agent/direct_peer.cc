@@ -19,6 +19,7 @@ class NoObserver : public LocalObserver {
   void LocalTransactionDecoded(const LocalTransaction&) override {}
   absl::Status LocalChanges(const LocalTransaction&, const ChangeBatch&) override { return absl::OkStatus(); }
   void BarrierDecoded(std::string_view) override {}
+  void TimeClosed(CommitTime) override {}
   void DecodedThrough(Lsn) override {}
   Lsn DurableThrough(Lsn wanted) override { return wanted; }
 };

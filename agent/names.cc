@@ -40,6 +40,7 @@ std::vector<std::string> OriginNames(const Config& config, std::string_view regi
     if (peer.name != region) names.push_back(OriginName(config.group, config.set, peer.name));
   }
   names.push_back(OriginName(config.group, config.set, kLocalOriginRegion));
+  names.push_back(OriginName(config.group, config.set, kHousekeeperOriginRegion));
   return names;
 }
 

@@ -17,9 +17,10 @@ std::string PeerSlotName(std::string_view group, std::string_view set, std::stri
 std::string PublicationName(std::string_view group, std::string_view set);
 // The topic: TopicName in transport/kafka_log.h.
 
-// Region name of the origin for the agent's own work (replayed deletes, repairs).
+// Region names of the origins for the agent's own work: the delete journal's, the housekeeper's (sweeps, closed times).
 inline constexpr std::string_view kLocalOriginRegion = "local";
-// The replication origins of one database: one for each other region, then the local one.
+inline constexpr std::string_view kHousekeeperOriginRegion = "housekeeper";
+// The replication origins of one database: one for each other region, then those two.
 std::vector<std::string> OriginNames(const Config& config, std::string_view region);
 
 // All slots that this database needs: its own; with transport direct one for each peer, too.

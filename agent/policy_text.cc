@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
-#include "schemas/record.h"
 
 namespace pgduet {
 namespace {
@@ -27,11 +26,14 @@ std::string Escaped(std::string_view name) {
   return text;
 }
 
+// Of what the settings mean. Not the records' protocol: an agent reads older ones, so that regions can be upgraded one by one.
+constexpr int kPolicyProtocol = 1;
+
 }  // namespace
 
 std::string CanonicalPolicyText(const Config& config) {
   std::string text =
-      fmt::format("protocol={}\ngroup={}\nset={}\n", kProtocolVersion, config.group, config.set);
+      fmt::format("protocol={}\ngroup={}\nset={}\n", kPolicyProtocol, config.group, config.set);
   for (const RegionConfig& region : config.regions) {
     text += fmt::format("region.{}={}\n", region.rank, region.name);
   }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/named_error.h"
 #include "base/thread_name.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -35,6 +36,15 @@ absl::Status CheckIdentity(const PgResult& row, const Config& config, const Regi
     return differs("rank", row.Text(0, 2), std::to_string(region.rank));
   }
   return absl::OkStatus();
+}
+
+// A run needs the tables that this version knows; `check` says the same.
+absl::Status CheckSidecarVersion(PgConnection& connection) {
+  PGDUET_ASSIGN_OR_RETURN(const PgResult version, connection.Query("SELECT schema_version FROM pgduet.identity"));
+  if (version.rows() != 1 || version.Int(0, 0) == kSidecarVersion) return absl::OkStatus();
+  return NamedError(absl::StatusCode::kFailedPrecondition, "sidecar_version",
+                    fmt::format("the sidecar schema is of another version: found={} needed={}", version.Int(0, 0), kSidecarVersion),
+                    "Run 'pgduet init' for this region with the version that the agent has.");
 }
 
 absl::StatusOr<std::vector<uint32_t>> LoadBaselineXids(PgConnection& connection) {
@@ -68,6 +78,7 @@ absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const C
   }
   if (row->rows() != 1) return NotInitialized("pgduet.identity is empty");
   PGDUET_RETURN_IF_ERROR(CheckIdentity(*row, config, region));
+  if (new_run) PGDUET_RETURN_IF_ERROR(CheckSidecarVersion(*connection));
   RegionIdentity identity{.group = config.group, .set = config.set, .regions = {}, .rank = region.rank};
   for (const RegionConfig& one : config.regions) identity.regions.push_back(one.name);
   identity.incarnation = std::strtoull(std::string(row->Text(0, 3)).c_str(), nullptr, 16);

@@ -7,6 +7,7 @@
 #include "agent/direct_peer.h"
 #include "agent/names.h"
 #include "agent/policy_text.h"
+#include "apply/wal_flush.h"
 #include "base/backoff.h"
 #include "base/named_error.h"
 #include "base/thread_name.h"
@@ -47,7 +48,7 @@ RegionEngine::RegionEngine(const Config& config, const RegionConfig& region, Reg
                            prometheus::Registry& registry)
     : config_(config), region_(region), identity_(std::move(identity)), apply_metrics_(registry, identity_.regions),
       capture_metrics_(registry), applied_(static_cast<int>(identity_.regions.size())), history_(identity_, {}),
-      journal_(region.postgres, identity_, registry_), watch_(region.postgres, history_, journal_),
+      journal_(region.postgres, identity_, registry_), watch_(region.postgres, identity_.rank, applied_, history_, journal_),
       capture_(OwnCapture(),
                [this]() -> absl::StatusOr<std::unique_ptr<LogWriter>> {
                  if (config_.transport == TransportKind::kDirect) return std::make_unique<DiscardingLogWriter>();
@@ -111,6 +112,7 @@ absl::Status RegionEngine::CheckTopic(const RegionConfig& owner) const {
 absl::Status RegionEngine::Start() {
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
                           PgConnection::Open({.conninfo = region_.postgres, .application_name = "pgduet start", .settings = PinnedSettings()}));
+  PGDUET_RETURN_IF_ERROR(FlushWal(*connection));  // what is loaded now, a crash must not take back
   PGDUET_RETURN_IF_ERROR(LoadTombstones(*connection, registry_));
   PGDUET_RETURN_IF_ERROR(LoadHorizons(*connection, history_));
   capture_thread_ = std::jthread([this](std::stop_token stop) { capture_.Run(std::move(stop)); });

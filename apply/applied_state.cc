@@ -1,5 +1,7 @@
 #include "apply/applied_state.h"
 
+#include <algorithm>
+
 namespace pgduet {
 
 AppliedVector AppliedState::Vector() const {
@@ -27,9 +29,31 @@ bool AppliedState::WaitForCauses(const AppliedVector& needed, Rank origin, Rank 
   });
 }
 
-void AppliedState::PeerVectorSeen(Rank peer, const AppliedVector& vector) {
+void AppliedState::PeerSeen(Rank peer, const AppliedVector& vector, CommitTime closed) {
   std::scoped_lock lock(mutex_);
   peer_vectors_[peer] = vector;
+  closed_[peer] = std::max(closed_[peer], closed);
+}
+
+void AppliedState::PeerSetBack(Rank peer, const AppliedVector& vector) {
+  std::scoped_lock lock(mutex_);
+  peer_vectors_[peer] = vector;
+  closed_[peer] = kOldestTime;
+}
+
+CommitTime AppliedState::ClosedTime(Rank rank) const {
+  std::scoped_lock lock(mutex_);
+  return closed_[rank];
+}
+
+void AppliedState::OwnTimeClosed(Rank self, CommitTime time) {
+  std::scoped_lock lock(mutex_);
+  closed_[self] = std::max(closed_[self], time);
+}
+
+void AppliedState::OwnTimeReopened(Rank self) {
+  std::scoped_lock lock(mutex_);
+  closed_[self] = kOldestTime;
 }
 
 AppliedVector AppliedState::PeerVector(Rank peer) const {

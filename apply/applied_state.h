@@ -1,7 +1,8 @@
-// What is in effect in this database, shared by all threads of the agent: our applied vector, and the last vector that each
-// peer sent us (for stability). Thread-safe.
+// What is in effect in this database, shared by all threads of the agent: our applied vector; the last vector and closed time that
+// each peer sent us (for stability); our own closed time. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <stop_token>
@@ -15,7 +16,7 @@ namespace pgduet {
 
 class AppliedState {
  public:
-  explicit AppliedState(int regions) : peer_vectors_(regions) {}
+  explicit AppliedState(int regions) : peer_vectors_(regions), closed_(regions, kOldestTime) {}
 
   AppliedVector Vector() const;
   // A transaction of `rank` was committed here.
@@ -28,15 +29,29 @@ class AppliedState {
   bool WaitForCauses(const AppliedVector& needed, Rank origin, Rank self, absl::Duration timeout,
                      std::stop_token stop);
 
-  // The peer's vector at the last place of its stream that we have processed.
-  void PeerVectorSeen(Rank peer, const AppliedVector& vector);
+  // The peer's vector and closed time at the last place of its stream that is in effect here.
+  void PeerSeen(Rank peer, const AppliedVector& vector, CommitTime closed);
+  // That place is further back than it was (the database lost what came after).
+  void PeerSetBack(Rank peer, const AppliedVector& vector);
   AppliedVector PeerVector(Rank peer) const;
+
+  // No transaction of this region that is still to come has a commit time at or below this: of a peer, in its stream; of our
+  // own, before capture and the delete journal.
+  CommitTime ClosedTime(Rank rank) const;
+  void OwnTimeClosed(Rank self, CommitTime time);
+  // A backlog waits for our own closed time to pass it: the housekeeper hurries. TakeWish() says so once.
+  void WantClosedTime() { wanted_.store(true, std::memory_order_relaxed); }
+  bool TakeWish() { return wanted_.exchange(false, std::memory_order_relaxed); }
+  // Capture begins again further back.
+  void OwnTimeReopened(Rank self);
 
  private:
   mutable std::mutex mutex_;
   std::condition_variable_any advanced_;
   AppliedVector vector_;
   std::vector<AppliedVector> peer_vectors_;
+  std::vector<CommitTime> closed_;
+  std::atomic<bool> wanted_ = false;
 };
 
 }  // namespace pgduet

@@ -38,6 +38,10 @@ struct ApplyMetrics::Families {
                            "Time since the origin's last sign of life.")),
         queue_bytes(Make(prometheus::BuildGauge(), r, "pgduet_apply_queue_bytes", "Records read and not yet applied.")),
         tombstones(Make(prometheus::BuildGauge(), r, "pgduet_tombstones", "Deletes that are not stable yet.")),
+        unswept(Make(prometheus::BuildGauge(), r, "pgduet_tombstones_unswept",
+                     "Remote deletes that may have missed a row that was just becoming visible.")),
+        closed_time_age(Make(prometheus::BuildGauge(), r, "pgduet_closed_time_age_seconds",
+                             "Age of the newest commit time below which nothing of this region is to come.")),
         stopped(Make(prometheus::BuildGauge(), r, "pgduet_stream_stopped",
                      "1 while a stream is stopped by this error and waits for an operator.")),
         errors(Make(prometheus::BuildCounter(), r, "pgduet_stream_errors_total", "Errors that interrupted a stream.")) {}
@@ -51,6 +55,8 @@ struct ApplyMetrics::Families {
   prometheus::Family<prometheus::Gauge>& heartbeat_age;
   prometheus::Family<prometheus::Gauge>& queue_bytes;
   prometheus::Family<prometheus::Gauge>& tombstones;
+  prometheus::Family<prometheus::Gauge>& unswept;
+  prometheus::Family<prometheus::Gauge>& closed_time_age;
   prometheus::Family<prometheus::Gauge>& stopped;
   prometheus::Family<prometheus::Counter>& errors;
   std::mutex mutex;
@@ -109,6 +115,10 @@ void ApplyMetrics::QueueBytes(Rank origin, size_t bytes) {
 }
 
 void ApplyMetrics::Tombstones(size_t count) { families_->tombstones.Add({}).Set(static_cast<double>(count)); }
+
+void ApplyMetrics::UnsweptTombstones(size_t count) { families_->unswept.Add({}).Set(static_cast<double>(count)); }
+
+void ApplyMetrics::ClosedTimeAge(double seconds) { families_->closed_time_age.Add({}).Set(std::max(0.0, seconds)); }
 
 void ApplyMetrics::StreamState(std::string_view stream, std::string_view error) {
   std::scoped_lock lock(families_->mutex);

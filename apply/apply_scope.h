@@ -65,6 +65,7 @@ struct ApplyScope {
   TargetCatalog& catalog;
   CoverageHistory& history;
   TombstoneRegistry& registry;
+  TombstoneRegistry::Applier* gate = nullptr;  // of the open apply transaction
 
   // Whose write a stamp names; unknown origins (other tools') and unstamped rows count as local.
   Rank RankOf(Oid roident) const {

@@ -9,6 +9,7 @@
 #include "apply/row_path.h"
 #include "apply/set_path.h"
 #include "apply/table_sql.h"
+#include "apply/tombstone_table.h"
 #include "apply/truncate_path.h"
 #include "base/named_error.h"
 #include "capture/applied_marker.h"
@@ -26,11 +27,13 @@ constexpr char kProgressSql[] =
 }  // namespace
 
 ApplyTransaction::ApplyTransaction(ApplyScope scope, DecoderBarrier& barrier, Grouping grouping, std::stop_token stop)
-    : scope_(scope), barrier_(barrier), grouping_(grouping), stop_(std::move(stop)), gate_(scope.registry, scope.origin) {}
+    : scope_(scope), barrier_(barrier), grouping_(grouping), stop_(std::move(stop)), gate_(scope.registry, scope.origin) {
+  scope_.gate = &gate_;
+}
 
 ApplyTransaction::~ApplyTransaction() { Rollback(); }
 
-absl::Status ApplyTransaction::Begin(const RecordHeader& last) {
+absl::Status ApplyTransaction::Begin(const RecordHeader& last, CommitTime stamp) {
   gate_.Begin();
   open_ = true;
   counts_ = {};
@@ -41,7 +44,7 @@ absl::Status ApplyTransaction::Begin(const RecordHeader& last) {
   PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add("BEGIN", {}).status());
   PGDUET_RETURN_IF_ERROR(scope_.pipeline
                              .Add("SELECT pg_replication_origin_xact_setup($1::pg_lsn, $2::timestamptz)",
-                                  {last.commit_lsn.ToString(), TimestampText(last.commit_time)})
+                                  {last.commit_lsn.ToString(), TimestampText(stamp)})
                              .status());
   return scope_.pipeline
       .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
@@ -71,15 +74,11 @@ void ApplyTransaction::RegisterDeletes(const std::vector<Segment>& segments, con
     for (const TableGroups& table : segment.tables) {
       for (const KeyGroup& group : table.groups) {
         if (group.steps.back().kind != ChangeKind::kDelete) continue;
-        const ApplyUnit& unit = units[group.steps.back().unit];
-        deletes.push_back({.key = {table.table->oid, group.key_hash}, .key_text = group.key_text,
-                           .version = unit.version(), .incarnation = unit.header.incarnation});
+        deletes.push_back(DeleteOf(units[group.steps.back().unit], *table.table, group));
       }
     }
     if (!segment.truncation) continue;
-    const ApplyUnit& unit = units[segment.truncation->unit];
-    deletes.push_back({.key = {segment.truncation->table->oid, 0}, .key_text = {},
-                       .version = unit.version(), .incarnation = unit.header.incarnation});
+    deletes.push_back(TruncateOf(units[segment.truncation->unit], *segment.truncation->table));
   }
   if (!deletes.empty()) gate_.RegisterDeletes(std::move(deletes));
 }
@@ -147,6 +146,10 @@ absl::Status ApplyTransaction::Commit(const RecordHeader& last, int64_t log_offs
   if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
   const auto concerns = [&](const std::vector<KeyDelete>& deletes) { return inserted_.Among(deletes); };
   for (auto late = gate_.EnterCommit(concerns); !late.empty(); late = gate_.EnterCommit(concerns)) {
+    // One that the origin had seen is in the order that it gave: a crash made the journal tell of it a second time.
+    std::erase_if(late, [&](const KeyDelete& one) {
+      return vector.Contains(one.version.rank, one.incarnation, one.version.commit_lsn);
+    });
     PGDUET_RETURN_IF_ERROR(DecideLateDeletes(late, last));
   }
   PGDUET_RETURN_IF_ERROR(
@@ -218,11 +221,8 @@ absl::Status ApplyTransaction::QueueLateConflict(const KeyDelete& one, const App
   const TableGroups groups{.relation = relation, .table = table, .groups = {}, .by_key = {}};
   KeyGroup group{.key_text = one.key_text, .key_hash = one.key.key_hash, .steps = {}};
   // The log shows the key: the whole row stays in the table, or in the log of its origin.
-  std::vector<Value> key_row(relation->columns.size());
   const std::vector<std::string> key_values = KeyValues(one.key_text);
-  for (size_t part = 0; part < key_values.size(); ++part) {
-    key_row[table->source_index[table->keys[part]]] = {ValueKind::kText, key_values[part]};
-  }
+  const std::vector<Value> key_row = RowOfKey(*table, key_values);
   group.steps.push_back({.unit = 0, .kind = ChangeKind::kDelete, .row = {}, .old_row = key_row, .old_row_kind = OldRow::kKey});
   ++counts_.conflicts[{ConflictKind::kUpdateDeleted, decision}];
   return QueueConflict(scope_.pipeline, scope_.identity,

@@ -29,8 +29,8 @@ class ApplyTransaction {
   ApplyTransaction(const ApplyTransaction&) = delete;
   ApplyTransaction& operator=(const ApplyTransaction&) = delete;
 
-  // `last`: the last (or only) source transaction; its commit time stamps the rows.
-  absl::Status Begin(const RecordHeader& last);
+  // `last`: the last (or only) source transaction. `stamp`: the highest commit time of them all; the rows carry it.
+  absl::Status Begin(const RecordHeader& last, CommitTime stamp);
   // Aborted/decoder_behind: roll back, await the barrier without locks, and apply again.
   absl::Status Apply(const std::vector<ApplyUnit>& units);
   absl::Status Commit(const RecordHeader& last, int64_t log_offset, const AppliedVector& vector);

@@ -1,5 +1,7 @@
 #include "apply/conflict_log.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "apply/postgres_time.h"
@@ -42,6 +44,13 @@ std::string_view OperationName(ChangeKind kind) {
   return "";
 }
 
+std::vector<Value> RowOfKey(const TargetTable& table, const std::vector<std::string>& key) {
+  const auto columns = static_cast<size_t>(1 + *std::max_element(table.source_index.begin(), table.source_index.end()));
+  std::vector<Value> row(columns);
+  for (size_t part = 0; part < key.size(); ++part) row[table.source_index[table.keys[part]]] = {ValueKind::kText, key[part]};
+  return row;
+}
+
 absl::Status QueueConflict(PgPipeline& pipeline, const RegionIdentity& identity, const ConflictEntry& entry) {
   const TargetTable& table = *entry.table->table;
   // A delete shows what it carried: the key, or the whole old row.
@@ -61,7 +70,7 @@ absl::Status QueueConflict(PgPipeline& pipeline, const RegionIdentity& identity,
       table.schema, table.name, KeyDigest(entry.group->key_text), std::string(ConflictKindName(entry.kind)),
       std::string("last_write_wins"), std::string(DecisionName(entry.decision)),
       std::string(OperationName(entry.step->kind)), header.origin, TimestampText(header.commit_time),
-      header.commit_lsn.ToString(), IncarnationToString(header.incarnation), std::to_string(header.sequence),
+      header.commit_lsn.ToString(), IncarnationToString(header.incarnation), header.sequence == 0 ? PgParameter::Null() : PgParameter(std::to_string(header.sequence)),
       entry.local_deleted ? PgParameter(std::string("delete"))
                           : (entry.local_row ? PgParameter(std::string("row")) : PgParameter::Null()),
       entry.local_row ? PgParameter(*entry.local_row) : PgParameter::Null(),

@@ -31,4 +31,7 @@ absl::Status QueueConflict(PgPipeline& pipeline, const RegionIdentity& identity,
 
 std::string_view OperationName(ChangeKind kind);  // "insert", ...
 
+// What a delete carries when only the key is known: a row of the origin's relation. Views into `key`.
+std::vector<Value> RowOfKey(const TargetTable& table, const std::vector<std::string>& key);
+
 }  // namespace pgduet

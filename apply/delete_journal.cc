@@ -6,18 +6,24 @@
 
 #include "apply/postgres_time.h"
 #include "apply/table_sql.h"
+#include "apply/tombstone_table.h"
+#include "apply/wal_flush.h"
 #include "base/named_error.h"
 #include "capture/applied_marker.h"
 
 namespace pgduet {
 namespace {
 
-constexpr char kTombstonesSql[] =
-    "INSERT INTO pgduet.tombstone AS t (relation, key_digest, key, commit_time, rank, incarnation, commit_lsn) "
-    "SELECT $1::oid, d, k, $4::timestamptz, $5::smallint, $6, $7::pg_lsn FROM unnest($2::uuid[], $3::text[]) AS s(d, k) "
-    "ON CONFLICT (relation, key_digest) DO UPDATE SET commit_time = excluded.commit_time, rank = excluded.rank, "
-    "incarnation = excluded.incarnation, commit_lsn = excluded.commit_lsn "
-    "WHERE (t.commit_time, t.rank, t.commit_lsn) < (excluded.commit_time, excluded.rank, excluded.commit_lsn)";
+// When a crash of the database took the journal's transaction back, this is not the first time: the delete was published before, and the
+// writer of the row may have seen it. Its vector tells. $2 is our rank, $4 the delete's LSN.
+std::string HadSeenSql(Incarnation ours) {
+  return fmt::format(
+      "EXISTS (SELECT FROM pgduet.progress p, unnest(string_to_array(p.vector, ' ')) AS e "
+      "WHERE (p.xid::text::numeric % 4294967296)::text = t.xmin::text AND split_part(e, ':', 1) = $2 "
+      "AND split_part(e, ':', 2) = '{}' AND ('x' || lpad(split_part(e, ':', 4), 16, '0'))::bit(64)::bigint "
+      ">= $4::pg_lsn - '0/0'::pg_lsn)",
+      IncarnationToString(ours));
+}
 
 // Keys of one table, each once: the last delete of a transaction is like its first.
 std::vector<KeyDelete> Unique(std::vector<KeyDelete> deletes) {
@@ -42,6 +48,9 @@ absl::Status DeleteJournal::OpenSession() {
   catalog_ = std::make_unique<TargetCatalog>(*catalog_connection_);
   PGDUET_ASSIGN_OR_RETURN(session_, TargetSession::Open(conninfo_, identity_, "journal",
                                                         OriginName(identity_.group, identity_.set, "local")));
+  // What an earlier session journaled and a crash of the database can still take back must not count as done: the slot would
+  // move on without it.
+  PGDUET_RETURN_IF_ERROR(FlushWal(*catalog_connection_));
   PGDUET_ASSIGN_OR_RETURN(const PgResult done, session_->Query("SELECT decoded_through FROM pgduet.local_progress"));
   if (done.rows() > 0) {
     PGDUET_ASSIGN_OR_RETURN(done_through_, Lsn::Parse(done.Text(0, 0)));
@@ -107,7 +116,6 @@ absl::Status DeleteJournal::Record(const LocalTransaction& transaction, const Ch
 
 absl::Status DeleteJournal::Write(const LocalTransaction& transaction, const std::vector<TableDeletes>& tables) {
   PgPipeline& pipeline = session_->pipeline();
-  const std::string time = TimestampText(transaction.commit_time);
   PGDUET_RETURN_IF_ERROR(pipeline.Add("BEGIN", {}).status());
   PGDUET_RETURN_IF_ERROR(pipeline
                              .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
@@ -115,17 +123,7 @@ absl::Status DeleteJournal::Write(const LocalTransaction& transaction, const std
                              .status());
   PGDUET_RETURN_IF_ERROR(Replay(transaction, tables));
   for (const TableDeletes& table : tables) {
-    ArrayLiteral digests, keys;
-    for (const KeyDelete& one : table.deletes) {
-      digests.Add(KeyDigest(one.key_text));
-      keys.Add(one.key_text);
-    }
-    PGDUET_RETURN_IF_ERROR(pipeline
-                               .Add(kTombstonesSql, {std::to_string(table.table->oid), std::move(digests).Finish(),
-                                                     std::move(keys).Finish(), time, std::to_string(identity_.rank),
-                                                     IncarnationToString(identity_.incarnation),
-                                                     transaction.commit_lsn.ToString()})
-                               .status());
+    PGDUET_RETURN_IF_ERROR(QueueTombstones(pipeline, table.table->oid, table.deletes, Mark::kSwept, nullptr));
   }
   PGDUET_RETURN_IF_ERROR(
       pipeline
@@ -193,7 +191,7 @@ absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction, con
       "(SELECT to_jsonb(k.*) FROM (SELECT {key_json}) k) AS key, w.stamp, w.rank FROM s JOIN {table} t ON true {match}, "
       "LATERAL (SELECT (pg_xact_commit_timestamp_origin(t.xmin)).timestamp AS stamp, "
       "CASE (pg_xact_commit_timestamp_origin(t.xmin)).roident{cases} END AS rank) w "
-      "WHERE (pg_xact_commit_timestamp_origin(t.xmin)).roident IN ({ranks})), "
+      "WHERE (pg_xact_commit_timestamp_origin(t.xmin)).roident IN ({ranks}) AND NOT {had_seen}), "
       "gone AS (DELETE FROM {table} t USING met WHERE t.ctid = met.place AND t.tableoid = met.part "
       "AND (met.stamp, met.rank) < ($1::timestamptz, $2::int) RETURNING met.place, met.part) "
       "INSERT INTO pgduet.conflict (table_schema, table_name, key_digest, key, kind, policy, decision, remote_operation, "
@@ -205,7 +203,7 @@ absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction, con
       "WHERE NOT EXISTS (SELECT FROM pgduet.conflict c WHERE c.key_digest = met.digest "
       "AND c.local_time = $1::timestamptz AND c.local_operation = 'delete' AND c.remote_region = r.name)";
   const std::string sql = fmt::format(
-      fmt::runtime(step == ReplayStep::kLock ? lock : decide),
+      fmt::runtime(step == ReplayStep::kLock ? lock : decide), fmt::arg("had_seen", HadSeenSql(identity_.incarnation)),
       fmt::arg("arrays", arrays), fmt::arg("names", names), fmt::arg("oid", target.oid), fmt::arg("key_json", key_json), fmt::arg("row_json", target.row_json),
       fmt::arg("table", target.quoted), fmt::arg("match", table.truncated ? "" : match), fmt::arg("cases", cases),
       fmt::arg("ranks", ranks), fmt::arg("schema", session_->connection().QuoteLiteral(target.schema)),

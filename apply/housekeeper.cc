@@ -5,16 +5,24 @@
 #include <absl/time/clock.h>
 #include <fmt/format.h>
 
+#include "apply/lost_progress.h"
+#include "apply/postgres_time.h"
 #include "apply/target_table.h"
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/named_error.h"
 #include "base/thread_name.h"
+#include "capture/applied_marker.h"
 
 namespace pgduet {
 namespace {
 
 constexpr absl::Duration kSampleInterval = absl::Milliseconds(20);
+// Each costs a transaction id and a few bytes of WAL, on an idle database too. A backlog asks for more.
+constexpr absl::Duration kCloseInterval = absl::Seconds(1);
+// $1 rank, $2 LSN, $3 incarnation, $4 time.
+constexpr char kStable[] =
+    "rank = $1::smallint AND commit_lsn <= $2::pg_lsn AND incarnation = $3 AND commit_time < $4::timestamptz AND unswept IS NULL";
 constexpr int kProgressRowsKept = 10'000;
 
 }  // namespace
@@ -22,7 +30,7 @@ constexpr int kProgressRowsKept = 10'000;
 Housekeeper::Housekeeper(std::string conninfo, const RegionIdentity& identity, AppliedState& applied,
                          CoverageHistory& history, TombstoneRegistry& registry, ApplyMetrics& metrics)
     : conninfo_(std::move(conninfo)), identity_(identity), applied_(applied), history_(history), registry_(registry),
-      metrics_(metrics) {}
+      metrics_(metrics), sweep_(identity, history, metrics) {}
 
 void Housekeeper::Start() {
   thread_ = std::jthread([this](std::stop_token stop) { Run(std::move(stop)); });
@@ -44,21 +52,37 @@ void Housekeeper::Run(std::stop_token stop) {
       continue;
     }
     connection_.reset();
-    unflushed_samples_.clear();
+    session_.reset();
     LogWarning("apply", "housekeeping interrupted", status);
     SleepFor(backoff.Next(), stop);
   }
 }
 
+// What was noted of the last connection may be lost with a crash of the database.
+absl::Status Housekeeper::Open() {
+  unflushed_samples_.clear();
+  removed_.clear();
+  closing_ = {};
+  sweep_.Reset();
+  PGDUET_ASSIGN_OR_RETURN(session_, TargetSession::Open(conninfo_, identity_, "housekeeper sweep",
+                                                        OriginName(identity_.group, identity_.set, "housekeeper")));
+  PGDUET_ASSIGN_OR_RETURN(connection_, PgConnection::Open({.conninfo = conninfo_,
+                                                           .application_name = "pgduet housekeeper", .settings = PinnedSettings()}));
+  PGDUET_RETURN_IF_ERROR(connection_->Query("SET synchronous_commit = off; SET search_path = pg_catalog").status());
+  return SetBackLostProgress(*connection_, identity_, applied_, history_);
+}
+
 absl::Status Housekeeper::Round(absl::Time now) {
-  if (connection_ == nullptr) {
-    PGDUET_ASSIGN_OR_RETURN(connection_, PgConnection::Open({.conninfo = conninfo_,
-                                                             .application_name = "pgduet housekeeper", .settings = PinnedSettings()}));
-    PGDUET_RETURN_IF_ERROR(connection_->Query("SET synchronous_commit = off; SET search_path = pg_catalog").status());
-  }
+  if (connection_ == nullptr) PGDUET_RETURN_IF_ERROR(Open());
   const bool store = now - stored_at_ > absl::Seconds(10);
   if (store) stored_at_ = now;
   PGDUET_RETURN_IF_ERROR(Sample(store));
+  PGDUET_RETURN_IF_ERROR(sweep_.Step(*session_, *connection_, oldest_running_, now));
+  const bool wanted = applied_.TakeWish();
+  if (wanted || sweep_.wants_xid() || now - closed_at_ > kCloseInterval) {
+    closed_at_ = now;
+    PGDUET_RETURN_IF_ERROR(CloseTime(/*flush=*/wanted));
+  }
   if (now - tombstones_at_ > absl::Seconds(1)) {
     tombstones_at_ = now;
     PGDUET_RETURN_IF_ERROR(RemoveStableTombstones());
@@ -76,7 +100,9 @@ absl::Status Housekeeper::Sample(bool store) {
                                              "pg_current_wal_flush_lsn()"));
   PGDUET_ASSIGN_OR_RETURN(const Lsn lsn, Lsn::Parse(sample.Text(0, 1)));
   PGDUET_ASSIGN_OR_RETURN(const Lsn flushed, Lsn::Parse(sample.Text(0, 2)));
-  unflushed_samples_.push_back({static_cast<FullXid>(sample.Int(0, 0)), lsn});
+  oldest_running_ = static_cast<FullXid>(sample.Int(0, 0));
+  unflushed_samples_.push_back({oldest_running_, lsn});
+  ForgetRemoved(flushed);
   // A crash takes back what was not flushed and gives its xids out again: such a sample would call them covered.
   while (!unflushed_samples_.empty() && unflushed_samples_.front().second <= flushed) {
     history_.Sampled(unflushed_samples_.front().first, unflushed_samples_.front().second);
@@ -89,15 +115,36 @@ absl::Status Housekeeper::Sample(bool store) {
       .status();
 }
 
+// Tells all captures of this database, through its WAL, which time is closed at this place, and opens the next one. The statement's
+// time is taken before the transaction id is given out.
+absl::Status Housekeeper::CloseTime(bool flush) {
+  const CommitTime closed = closing_.Closed(oldest_running_);
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult opened,
+      session_->Query(fmt::format("SELECT {}, pg_current_xact_id()::text, pg_logical_emit_message(true, $1, $2::text), "
+                                  "set_config('synchronous_commit', $3, true)",
+                                  MicrosecondsOf("statement_timestamp()")),
+                      {std::string(kClosedPrefix), EncodeClosedTime(closed), std::string(flush ? "local" : "off")}));
+  const auto xid = static_cast<FullXid>(opened.Int(0, 1));
+  closing_.Opened(opened.Int(0, 0), xid);
+  sweep_.XidGivenOut(xid);
+  const CommitTime own = applied_.ClosedTime(identity_.rank);
+  if (own != kOldestTime) metrics_.ClosedTimeAge(absl::ToDoubleSeconds(absl::Now() - ToAbslTime(own)));
+  return absl::OkStatus();
+}
+
 Position Housekeeper::StablePosition(Rank origin) const {
   Position stable = origin == identity_.rank ? Position{.incarnation = identity_.incarnation, .commit_lsn = Lsn(UINT64_MAX)}
                                              : applied_.Vector().At(origin);
+  // A local write that has its time already, and not its place in the WAL, may be older than a remote delete.
+  stable.commit_time = origin == identity_.rank ? INT64_MAX : applied_.ClosedTime(identity_.rank);
   for (Rank peer = 0; peer < identity_.regions.size(); ++peer) {
     if (peer == identity_.rank || peer == origin) continue;
     const AppliedVector vector = applied_.PeerVector(peer);
     const Position& known = vector.At(origin);
     if (known.incarnation != stable.incarnation) return {};
     stable.commit_lsn = std::min(stable.commit_lsn, known.commit_lsn);
+    stable.commit_time = std::min(stable.commit_time, applied_.ClosedTime(peer));
   }
   return stable;
 }
@@ -105,7 +152,8 @@ Position Housekeeper::StablePosition(Rank origin) const {
 absl::Status Housekeeper::RemoveStableTombstones() {
   for (Rank origin = 0; origin < identity_.regions.size(); ++origin) {
     const Position stable = StablePosition(origin);
-    if (stable.incarnation != 0) PGDUET_RETURN_IF_ERROR(RemoveTombstonesOf(origin, stable));
+    if (stable.incarnation == 0 || stable.commit_time == kOldestTime) continue;
+    PGDUET_RETURN_IF_ERROR(RemoveTombstonesOf(origin, stable));
   }
   return absl::OkStatus();
 }
@@ -114,17 +162,29 @@ absl::Status Housekeeper::RemoveTombstonesOf(Rank origin, const Position& stable
   const uint64_t generation = registry_.Generation();
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult removed,
-      connection_->Query("DELETE FROM pgduet.tombstone WHERE (relation, key_digest) IN (SELECT relation, key_digest FROM "
-                         "pgduet.tombstone WHERE rank = $1::smallint AND commit_lsn <= $2::pg_lsn AND incarnation = $3 LIMIT 20000) "
-                         "AND rank = $1::smallint AND commit_lsn <= $2::pg_lsn AND incarnation = $3 RETURNING relation, key",
-                         {std::to_string(origin), stable.commit_lsn.ToString(), IncarnationToString(stable.incarnation)}));
+      connection_->Query(fmt::format("DELETE FROM pgduet.tombstone WHERE (relation, key_digest) IN (SELECT relation, key_digest FROM "
+                                     "pgduet.tombstone WHERE {0} LIMIT 20000) AND {0} RETURNING relation, key",
+                                     kStable),
+                         {std::to_string(origin), stable.commit_lsn.ToString(), IncarnationToString(stable.incarnation),
+                          TimestampText(stable.commit_time)}));
+  if (removed.rows() == 0) return absl::OkStatus();
   std::vector<TableKey> keys;
   for (int row = 0; row < removed.rows(); ++row) {
     const std::string_view text = removed.Text(row, 1);
     keys.push_back({static_cast<uint32_t>(removed.Int(row, 0)), text.empty() ? 0 : KeyHash(text)});
   }
-  registry_.Remove(keys, generation);
+  PGDUET_ASSIGN_OR_RETURN(const PgResult inserted, connection_->Query("SELECT pg_current_wal_insert_lsn()"));
+  PGDUET_ASSIGN_OR_RETURN(const Lsn written, Lsn::Parse(inserted.Text(0, 0)));
+  removed_.push_back({std::move(keys), generation, written});
   return absl::OkStatus();
+}
+
+// A crash of the database brings back what was removed and not flushed: until then the registry must say "may have".
+void Housekeeper::ForgetRemoved(Lsn flushed) {
+  while (!removed_.empty() && removed_.front().written <= flushed) {
+    registry_.Remove(removed_.front().keys, removed_.front().generation);
+    removed_.pop_front();
+  }
 }
 
 absl::Status Housekeeper::TrimProgress() {
@@ -140,12 +200,18 @@ absl::Status Housekeeper::TrimProgress() {
 
 absl::Status LoadTombstones(PgConnection& connection, TombstoneRegistry& registry) {
   PGDUET_RETURN_IF_ERROR(
-      connection.Query("BEGIN; DECLARE tombstones NO SCROLL CURSOR FOR SELECT relation, key FROM pgduet.tombstone").status());
+      connection
+          .Query(fmt::format("BEGIN; DECLARE tombstones NO SCROLL CURSOR FOR SELECT relation, key, {}, rank, commit_lsn "
+                             "FROM pgduet.tombstone",
+                             MicrosecondsOf("commit_time")))
+          .status());
   while (true) {
     PGDUET_ASSIGN_OR_RETURN(const PgResult rows, connection.Query("FETCH 10000 FROM tombstones"));
     for (int row = 0; row < rows.rows(); ++row) {
       const std::string_view text = rows.Text(row, 1);
-      registry.Add({static_cast<uint32_t>(rows.Int(row, 0)), text.empty() ? 0 : KeyHash(text)});
+      registry.Add({static_cast<uint32_t>(rows.Int(row, 0)), text.empty() ? 0 : KeyHash(text)},
+                   {.commit_time = rows.Int(row, 2), .rank = static_cast<Rank>(rows.Int(row, 3)),
+                    .commit_lsn = Lsn::Parse(rows.Text(row, 4)).value_or(Lsn())});
     }
     if (rows.rows() == 0) return connection.Query("COMMIT").status();
   }

@@ -1,5 +1,6 @@
-// The apply side's slow work, on one thread, "housekeeper": samples for coverage, removal of stable tombstones and of old
-// progress rows. What it does late or not at all costs space or a slower path, never correctness.
+// The apply side's slow work, on one thread, "housekeeper": samples for coverage, closed times, sweeps of missed deletes, removal of
+// stable tombstones and of old progress rows. What it does late costs space, a slower path, or a row that goes later; never
+// correctness.
 #pragma once
 
 #include <deque>
@@ -10,8 +11,11 @@
 
 #include "apply/applied_state.h"
 #include "apply/apply_metrics.h"
+#include "apply/closed_time.h"
 #include "apply/coverage_history.h"
 #include "apply/region_identity.h"
+#include "apply/sweep.h"
+#include "apply/target_session.h"
 #include "apply/tombstone_registry.h"
 #include "base/pg_connection.h"
 
@@ -27,12 +31,16 @@ class Housekeeper {
 
  private:
   void Run(std::stop_token stop);
+  absl::Status Open();
   absl::Status Round(absl::Time now);
   absl::Status Sample(bool store);
+  absl::Status CloseTime(bool flush);
   absl::Status RemoveStableTombstones();
   absl::Status RemoveTombstonesOf(Rank origin, const Position& stable);
+  void ForgetRemoved(Lsn flushed);
   absl::Status TrimProgress();
-  // Up to where every region has told us that it has the origin's transactions; incarnation 0: nothing is stable.
+  // Up to where the origin's deletes are stable: every other region has told us that it has them (commit_lsn), and that nothing
+  // older is to come from it (below commit_time). Incarnation 0: nothing is stable.
   Position StablePosition(Rank origin) const;
 
   const std::string conninfo_;
@@ -42,10 +50,21 @@ class Housekeeper {
   TombstoneRegistry& registry_;
   ApplyMetrics& metrics_;
   std::unique_ptr<PgConnection> connection_;
+  std::unique_ptr<TargetSession> session_;  // with an origin of ours: what it writes is not published
   std::deque<std::pair<FullXid, Lsn>> unflushed_samples_;  // of this connection
+  FullXid oldest_running_ = 0;  // at the last sample
+  ClosingTimes closing_;
+  Sweep sweep_;
+  struct Removed {
+    std::vector<TableKey> keys;
+    uint64_t generation;
+    Lsn written;
+  };
+  std::deque<Removed> removed_;
   absl::Time tombstones_at_ = absl::InfinitePast();
   absl::Time trimmed_at_ = absl::InfinitePast();
   absl::Time stored_at_ = absl::InfinitePast();
+  absl::Time closed_at_ = absl::InfinitePast();
   std::jthread thread_;
 };
 

@@ -9,8 +9,8 @@
 
 namespace pgduet {
 
-LocalWatch::LocalWatch(std::string conninfo, CoverageHistory& history, DeleteJournal& journal)
-    : conninfo_(std::move(conninfo)), history_(history), journal_(journal),
+LocalWatch::LocalWatch(std::string conninfo, Rank self, AppliedState& applied, CoverageHistory& history, DeleteJournal& journal)
+    : conninfo_(std::move(conninfo)), self_(self), applied_(applied), history_(history), journal_(journal),
       run_(fmt::format("{:08x}", std::random_device{}())) {}
 
 void LocalWatch::LocalTransactionDecoded(const LocalTransaction& transaction) {
@@ -27,8 +27,12 @@ void LocalWatch::BarrierDecoded(std::string_view token) {
   decoded_.notify_all();
 }
 
+void LocalWatch::TimeClosed(CommitTime time) { applied_.OwnTimeClosed(self_, time); }
+
 void LocalWatch::DecodedThrough(Lsn lsn) {
   std::scoped_lock lock(mutex_);
+  // What was journaled since may be lost, and comes again.
+  if (lsn < decoded_through_) applied_.OwnTimeReopened(self_);
   decoded_through_ = lsn;
   decoded_.notify_all();
 }

@@ -10,6 +10,7 @@
 
 #include <absl/container/flat_hash_set.h>
 
+#include "apply/applied_state.h"
 #include "apply/coverage_history.h"
 #include "apply/decoder_barrier.h"
 #include "apply/delete_journal.h"
@@ -19,11 +20,12 @@ namespace pgduet {
 
 class LocalWatch : public LocalObserver, public DecoderBarrier {
  public:
-  LocalWatch(std::string conninfo, CoverageHistory& history, DeleteJournal& journal);
+  LocalWatch(std::string conninfo, Rank self, AppliedState& applied, CoverageHistory& history, DeleteJournal& journal);
 
   void LocalTransactionDecoded(const LocalTransaction& transaction) override;
   absl::Status LocalChanges(const LocalTransaction& transaction, const ChangeBatch& batch) override;
   void BarrierDecoded(std::string_view token) override;
+  void TimeClosed(CommitTime time) override;
   void DecodedThrough(Lsn lsn) override;
   Lsn DurableThrough(Lsn wanted) override;
 
@@ -34,6 +36,8 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
   absl::StatusOr<std::string> EmitToken();
 
   const std::string conninfo_;
+  const Rank self_;
+  AppliedState& applied_;
   CoverageHistory& history_;
   DeleteJournal& journal_;
   std::mutex connection_mutex_;

@@ -5,6 +5,7 @@
 #include <absl/time/clock.h>
 #include <fmt/format.h>
 
+#include "apply/lost_progress.h"
 #include "apply/postgres_time.h"
 #include "base/backoff.h"
 #include "base/log.h"
@@ -16,6 +17,8 @@ namespace {
 
 constexpr int kAttemptsMax = 10;
 constexpr absl::Duration kIdleRound = absl::Milliseconds(100);
+// A transaction that has waited this long in the queue is a backlog: then it is worth a flush to be allowed to batch it.
+constexpr absl::Duration kBacklog = absl::Milliseconds(20);
 
 // What the server said about a statement, as an error that an operator can act on.
 absl::Status Explained(const absl::Status& status) {
@@ -76,33 +79,9 @@ absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader
   return absl::OkStatus();
 }
 
-// After a crash of the database the memory may hold what asynchronous commits lost, of every origin. The memory is read first: what
-// it holds beyond the database then is lost, not just newer.
-absl::Status OriginSession::SetBackLostProgress() {
-  const AppliedVector remembered = shared_.applied.Vector();
-  PGDUET_ASSIGN_OR_RETURN(const PgResult rows,
-                          session_->Query(fmt::format("SELECT DISTINCT ON (origin_rank) origin_rank, incarnation, sequence, commit_lsn, {} "
-                                                      "FROM pgduet.progress ORDER BY origin_rank, sequence DESC",
-                                                      MicrosecondsOf("commit_time"))));
-  std::vector<Position> stored(shared_.identity.regions.size());
-  for (int row = 0; row < rows.rows(); ++row) {
-    stored[static_cast<size_t>(rows.Int(row, 0))] = {
-        .incarnation = std::strtoull(std::string(rows.Text(row, 1)).c_str(), nullptr, 16),
-        .sequence = static_cast<uint64_t>(rows.Int(row, 2)),
-        .commit_lsn = Lsn::Parse(rows.Text(row, 3)).value_or(Lsn()),
-        .commit_time = rows.Int(row, 4)};
-  }
-  for (Rank rank = 0; rank < stored.size(); ++rank) {
-    if (rank == shared_.identity.rank || remembered.At(rank).sequence <= stored[rank].sequence) continue;
-    shared_.applied.Reload(rank, stored[rank]);
-    shared_.history.AppliedSetBack(rank, stored[rank]);
-  }
-  return absl::OkStatus();
-}
-
 absl::Status OriginSession::LoadProgress(int64_t& next_offset) {
   const Rank origin = shared_.options.origin;
-  PGDUET_RETURN_IF_ERROR(SetBackLostProgress());
+  PGDUET_RETURN_IF_ERROR(SetBackLostProgress(*catalog_connection_, shared_.identity, shared_.applied, shared_.history));
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult rows,
       session_->Query(fmt::format("SELECT incarnation, sequence, commit_lsn, {}, log_offset, xid::text, vector "
@@ -120,7 +99,7 @@ absl::Status OriginSession::LoadProgress(int64_t& next_offset) {
     applied_ = position;
     next_offset = rows.Int(row, 4) + 1;
     in_effect_up_to_ = position.commit_time;
-    shared_.applied.PeerVectorSeen(origin, DecodeVector(std::string(rows.Text(row, 6))));
+    shared_.applied.PeerSeen(origin, DecodeVector(std::string(rows.Text(row, 6))), kOldestTime);
   }
   shared_.history.AppliedReloaded(origin, std::move(entries));
   shared_.applied.Reload(origin, applied_);
@@ -132,7 +111,7 @@ absl::Status OriginSession::LoadProgress(int64_t& next_offset) {
   if (heartbeat.rows() > 0 && heartbeat.Int(0, 0) >= next_offset) {
     next_offset = heartbeat.Int(0, 0) + 1;
     in_effect_up_to_ = std::max(in_effect_up_to_, heartbeat.Int(0, 2));
-    shared_.applied.PeerVectorSeen(origin, DecodeVector(std::string(heartbeat.Text(0, 1))));
+    shared_.applied.PeerSeen(origin, DecodeVector(std::string(heartbeat.Text(0, 1))), kOldestTime);
   }
   shared_.set_progress(applied_, next_offset - 1, in_effect_up_to_);
   return absl::OkStatus();
@@ -147,7 +126,7 @@ absl::Status OriginSession::Work(Grouping grouping, bool after_refusal, const st
     shared_.metrics.QueueBytes(shared_.options.origin, pump_->queued_bytes());
     if (!batch.empty()) {
       gathers_ = false;
-      PGDUET_RETURN_IF_ERROR(HoldBack(batch.front(), batch.back()));
+      PGDUET_RETURN_IF_ERROR(HoldBack(batch.back(), HighestTime(batch)));
       shared_.set_state("running");
       const bool large = !batch.back().complete;
       PGDUET_RETURN_IF_ERROR(Explained(large ? ApplyLarge(std::move(batch.back()), grouping)
@@ -168,11 +147,21 @@ absl::StatusOr<std::optional<LogPump::Item>> OriginSession::NextItem(absl::Durat
   return item;
 }
 
+// All rows of a batch carry one time, the highest. So it takes only what is old enough that no local delete below that time
+// is still to come (docs/decisions/0002, G): what has just arrived is applied alone, a backlog is batched.
+bool OriginSession::MayJoin(CommitTime highest, const LogPump::Item& item) {
+  highest = std::max(highest, item.event.record.header.commit_time);
+  if (MayShareStamp(highest, shared_.applied.ClosedTime(shared_.identity.rank))) return true;
+  if (absl::Now() - item.read_at > kBacklog) shared_.applied.WantClosedTime();
+  return false;
+}
+
 // A batch never waits to fill: it takes what has arrived. Only after a refusal it takes all that comes: the value may have been
 // corrected at its origin since, and changes of one row in one batch are applied as their result.
 absl::Status OriginSession::CollectBatch(std::vector<Pending>& batch) {
   const bool alone = !shared_.identity.OnlyTwo();
   size_t bytes = 0;
+  CommitTime highest = kOldestTime;
   while (batch.size() < (alone ? 1 : shared_.options.batch_transactions_max) && bytes < shared_.options.batch_bytes_max) {
     absl::StatusOr<std::optional<LogPump::Item>> item = NextItem(batch.empty() || gathers_ ? kIdleRound : absl::ZeroDuration());
     if (!item.ok()) {
@@ -185,7 +174,7 @@ absl::Status OriginSession::CollectBatch(std::vector<Pending>& batch) {
     const bool heartbeat = (*item)->event.kind == StreamEventKind::kHeartbeat;
     const bool large = !heartbeat && !(*item)->event.record.header.last;
     if (heartbeat && gathers_ && !batch.empty()) continue;  // the next one says more
-    if ((heartbeat || large) && !batch.empty()) {
+    if (!batch.empty() && (heartbeat || large || !MayJoin(highest, **item))) {
       pushed_back_ = *std::move(item);
       return absl::OkStatus();
     }
@@ -195,6 +184,7 @@ absl::Status OriginSession::CollectBatch(std::vector<Pending>& batch) {
       continue;
     }
     bytes += (*item)->bytes;
+    highest = std::max(highest, (*item)->event.record.header.commit_time);
     PGDUET_RETURN_IF_ERROR(Take(**std::move(item), batch));
     if (large) return absl::OkStatus();
   }
@@ -216,7 +206,7 @@ absl::Status OriginSession::Take(LogPump::Item item, std::vector<Pending>& batch
 absl::Status OriginSession::Heartbeat(LogPump::Item& item) {
   const Record& record = item.event.record;
   const Rank origin = shared_.options.origin;
-  shared_.applied.PeerVectorSeen(origin, record.vector);
+  shared_.applied.PeerSeen(origin, record.vector, record.header.closed_time);
   in_effect_up_to_ = std::max(in_effect_up_to_, record.header.sent_at);
   shared_.set_progress(applied_, item.event.offset, in_effect_up_to_);
   shared_.set_heartbeat(absl::Now());
@@ -239,7 +229,14 @@ absl::Status OriginSession::Heartbeat(LogPump::Item& item) {
   return absl::OkStatus();
 }
 
-absl::Status OriginSession::HoldBack(const Pending& first, const Pending& last) {
+// Commit times can run backwards against the order of the commits: the last one of a batch need not be the highest.
+CommitTime OriginSession::HighestTime(const std::vector<Pending>& batch) {
+  CommitTime highest = kOldestTime;
+  for (const Pending& one : batch) highest = std::max(highest, one.last.commit_time);
+  return highest;
+}
+
+absl::Status OriginSession::HoldBack(const Pending& last, CommitTime highest) {
   const AppliedVector& needed = last.chunks.front().vector;
   const Rank origin = shared_.options.origin;
   while (!shared_.applied.WaitForCauses(needed, origin, shared_.identity.rank, absl::Seconds(1), stop_)) {
@@ -250,8 +247,7 @@ absl::Status OriginSession::HoldBack(const Pending& first, const Pending& last) 
     PGDUET_RETURN_IF_ERROR(session_->Query("SELECT 1").status());
   }
   WaitForDecoder(needed);
-  CommitTime newest = std::max(first.last.commit_time, last.last.commit_time);
-  return WaitForClock(newest);
+  return WaitForClock(highest);
 }
 
 // What the peer had seen of us must have passed our own decoder, or it looks concurrent. A decoder that does not move (capture is
@@ -301,17 +297,18 @@ absl::Status OriginSession::ApplyBatch(std::vector<Pending> batch, Grouping firs
   std::vector<ApplyUnit> units;
   for (Pending& pending : batch) units.push_back(std::move(pending.chunks.front()));
   const Pending& last = batch.back();
+  const CommitTime highest = HighestTime(batch);
   const absl::Time apply_begin = absl::Now();
   return Retrying(
       [&](Grouping grouping) -> absl::Status {
         ApplyTransaction transaction(Scope(), shared_.barrier, grouping, stop_);
-        PGDUET_RETURN_IF_ERROR(transaction.Begin(last.last));
+        PGDUET_RETURN_IF_ERROR(transaction.Begin(last.last, highest));
         PGDUET_RETURN_IF_ERROR(transaction.Apply(units));
         PGDUET_RETURN_IF_ERROR(transaction.Commit(last.last, last.offset, units.back().vector));
         ApplyCounts counts = transaction.counts();
         counts.transactions = units.size();
         Committed(last, counts, last.read_at, apply_begin);
-        shared_.applied.PeerVectorSeen(shared_.options.origin, units.back().vector);
+        shared_.applied.PeerSeen(shared_.options.origin, units.back().vector, last.last.closed_time);
         return absl::OkStatus();
       },
       first_grouping);
@@ -320,7 +317,7 @@ absl::Status OriginSession::ApplyBatch(std::vector<Pending> batch, Grouping firs
 absl::Status OriginSession::ApplyLarge(Pending first, Grouping grouping) {
   const absl::Time apply_begin = absl::Now();
   ApplyTransaction transaction(Scope(), shared_.barrier, grouping, stop_);
-  PGDUET_RETURN_IF_ERROR(transaction.Begin(first.last));
+  PGDUET_RETURN_IF_ERROR(transaction.Begin(first.last, first.last.commit_time));
   const AppliedVector vector = first.chunks.front().vector;
   std::vector<ApplyUnit> chunk = std::move(first.chunks);
   while (true) {
@@ -347,7 +344,7 @@ absl::Status OriginSession::ApplyLarge(Pending first, Grouping grouping) {
   ApplyCounts counts = transaction.counts();
   counts.transactions = 1;
   Committed(first, counts, first.read_at, apply_begin);
-  shared_.applied.PeerVectorSeen(shared_.options.origin, vector);
+  shared_.applied.PeerSeen(shared_.options.origin, vector, first.last.closed_time);
   return absl::OkStatus();
 }
 

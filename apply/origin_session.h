@@ -10,6 +10,7 @@
 #include <stop_token>
 #include <vector>
 
+#include "apply/closed_time.h"
 #include "apply/log_pump.h"
 #include "apply/origin_applier.h"
 
@@ -48,13 +49,14 @@ class OriginSession {
     absl::Time read_at;
     bool complete = false;
   };
-  absl::Status SetBackLostProgress();
   absl::Status LoadProgress(int64_t& next_offset);
   absl::StatusOr<std::optional<LogPump::Item>> NextItem(absl::Duration timeout);
   absl::Status CollectBatch(std::vector<Pending>& batch);
   absl::Status Take(LogPump::Item item, std::vector<Pending>& batch);
   absl::Status Heartbeat(LogPump::Item& item);
-  absl::Status HoldBack(const Pending& first, const Pending& last);
+  bool MayJoin(CommitTime highest, const LogPump::Item& item);
+  static CommitTime HighestTime(const std::vector<Pending>& batch);
+  absl::Status HoldBack(const Pending& last, CommitTime highest);
   void WaitForDecoder(const AppliedVector& needed);
   absl::Status WaitForClock(CommitTime commit_time);  // the database's clock, see docs/architecture.md
   absl::Status ApplyBatch(std::vector<Pending> batch, Grouping grouping);

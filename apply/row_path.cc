@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "apply/postgres_time.h"
 #include "apply/table_sql.h"
+#include "apply/tombstone_table.h"
 #include "base/named_error.h"
 
 namespace pgduet {
@@ -15,13 +15,6 @@ constexpr char kReadTombstoneSql[] =
     "SELECT (extract(epoch FROM commit_time) * 1000000)::bigint, rank, incarnation, commit_lsn FROM pgduet.tombstone "
     "WHERE relation = $1::oid AND key_digest IN ($2::uuid, $3::uuid) "
     "ORDER BY commit_time DESC, rank DESC, commit_lsn DESC LIMIT 1";
-
-constexpr char kWriteTombstoneSql[] =
-    "INSERT INTO pgduet.tombstone AS t (relation, key_digest, key, commit_time, rank, incarnation, commit_lsn) "
-    "VALUES ($1::oid, $2::uuid, $3, $4::timestamptz, $5::smallint, $6, $7::pg_lsn) "
-    "ON CONFLICT (relation, key_digest) DO UPDATE SET commit_time = excluded.commit_time, rank = excluded.rank, "
-    "incarnation = excluded.incarnation, commit_lsn = excluded.commit_lsn "
-    "WHERE (t.commit_time, t.rank, t.commit_lsn) < (excluded.commit_time, excluded.rank, excluded.commit_lsn)";
 
 std::vector<PgParameter> KeyParameters(const KeyGroup& group) {
   std::vector<PgParameter> parameters;
@@ -39,16 +32,6 @@ Incarnation ParseIncarnation(std::string_view text) {
 
 }  // namespace
 
-absl::Status QueueTombstone(PgPipeline& pipeline, Oid table, const std::string& key_text, const Version& version,
-                            Incarnation incarnation) {
-  return pipeline
-      .Add(kWriteTombstoneSql,
-           {std::to_string(table), KeyDigest(key_text), key_text, TimestampText(version.commit_time),
-            std::to_string(version.rank), IncarnationToString(incarnation), version.commit_lsn.ToString()},
-           {25, 25, 25, 25, 25, 25, 25})
-      .status();
-}
-
 RowPath::RowPath(ApplyScope scope, const std::vector<ApplyUnit>& units, InsertedKeys& inserted,
                  ApplyCounts& counts)
     : scope_(scope), units_(units), inserted_(inserted), counts_(counts) {}
@@ -61,7 +44,7 @@ absl::StatusOr<std::vector<size_t>> RowPath::Apply(const TableGroups& table, std
   for (int round = 0; !groups.empty(); ++round) {
     if (round > 20) return absl::AbortedError("rows keep appearing under the keys of this transaction");
     PGDUET_ASSIGN_OR_RETURN(std::vector<Standing> standings, Read(table, groups));
-    std::vector<std::pair<size_t, size_t>> expected;  // result index, group
+    std::vector<Attempt> attempts;
     std::vector<size_t> again;
     for (size_t place = 0; place < groups.size(); ++place) {
       const KeyGroup& group = table.groups[groups[place]];
@@ -71,15 +54,25 @@ absl::StatusOr<std::vector<size_t>> RowPath::Apply(const TableGroups& table, std
         need_barrier.push_back(groups[place]);
         continue;
       }
-      PGDUET_ASSIGN_OR_RETURN(const Outcome outcome, Decide(table, group, standings[place]));
+      Outcome outcome = Decide(table, group, standings[place]);
       PGDUET_ASSIGN_OR_RETURN(const bool counted, Write(table, group, standings[place], outcome));
-      if (counted) expected.emplace_back(scope_.pipeline.executed() - 1, groups[place]);
+      if (counted) {
+        attempts.push_back({scope_.pipeline.executed() - 1, groups[place], std::move(outcome.conflicts)});
+      } else {
+        PGDUET_RETURN_IF_ERROR(LogConflicts(outcome.conflicts));
+      }
     }
     PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
-    for (const auto& [index, group] : expected) {
-      if (results[index].affected() == 0) again.push_back(group);
+    // What was decided against a row that was not there any more, or not yet, did not happen: nothing of it is logged.
+    for (const Attempt& attempt : attempts) {
+      if (results[attempt.result].affected() == 0) {
+        again.push_back(attempt.group);
+      } else {
+        PGDUET_RETURN_IF_ERROR(LogConflicts(attempt.conflicts));
+      }
     }
     groups = std::move(again);
+    if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
   }
   return need_barrier;
 }
@@ -130,6 +123,8 @@ RowPath::Standing RowPath::ParseRow(const PgResult& row) const {
   if (row.IsNull(0, 1)) return standing;  // not stamped: the oldest version
   version.commit_time = row.Int(0, 1);
   version.rank = scope_.RankOf(static_cast<Oid>(row.Int(0, 2)));
+  // The origin's own rows are in its order, whatever the stamp of their batch says.
+  standing.own |= version.rank == scope_.origin;
   if (version.rank == scope_.identity.rank) {
     version.commit_lsn = scope_.history.LocalLsn(standing.xid, version.commit_time);
   }
@@ -164,13 +159,14 @@ bool RowPath::Covered(const Standing& standing, const AppliedVector& vector) con
   return scope_.history.OriginCovered(version.rank, standing.xid, version.commit_time, vector);
 }
 
-absl::StatusOr<RowPath::Outcome> RowPath::Decide(const TableGroups& table, const KeyGroup& group,
-                                                 Standing& standing) {
+RowPath::Outcome RowPath::Decide(const TableGroups& table, const KeyGroup& group, const Standing& standing) {
   Outcome outcome;
   Standing now = standing;
   for (size_t index = 0; index < group.steps.size(); ++index) {
     const KeyStep& step = group.steps[index];
     const ApplyUnit& unit = units_[step.unit];
+    // A tombstone that this very transaction wrote (a reload: TRUNCATE, then inserts) is like a row that it wrote.
+    now.own |= now.state.version == unit.version();
     now.state.covered = Covered(now, unit.vector);
     // A row of this transaction, or the oldest version, is below whatever comes.
     if (now.own || now.state.version.commit_time == kOldestTime) now.state.version = {};
@@ -178,7 +174,7 @@ absl::StatusOr<RowPath::Outcome> RowPath::Decide(const TableGroups& table, const
     // A key whose insert is part of the batch may well be absent when its delete comes.
     const bool expected_absence = now.state.kind == LocalState::Kind::kNeverSeen && outcome.applied;
     if (resolution.conflict && !expected_absence) {
-      PGDUET_RETURN_IF_ERROR(LogConflict(table, group, step, resolution, now));
+      outcome.conflicts.push_back(ConflictOf(table, group, step, resolution, now));
     }
     if (resolution.decision == Decision::kKeepLocal) continue;
     if (!outcome.applied) outcome.first_applied = index;
@@ -192,9 +188,8 @@ absl::StatusOr<RowPath::Outcome> RowPath::Decide(const TableGroups& table, const
   return outcome;
 }
 
-absl::Status RowPath::LogConflict(const TableGroups& table, const KeyGroup& group, const KeyStep& step,
-                                  const Resolution& resolution, const Standing& standing) {
-  ++counts_.conflicts[{*resolution.conflict, resolution.decision}];
+ConflictEntry RowPath::ConflictOf(const TableGroups& table, const KeyGroup& group, const KeyStep& step,
+                                  const Resolution& resolution, const Standing& standing) const {
   ConflictEntry entry{.table = &table, .group = &group, .step = &step, .unit = &units_[step.unit],
                       .kind = *resolution.conflict, .decision = resolution.decision};
   if (standing.exists) entry.local_row = standing.row_json;
@@ -202,7 +197,15 @@ absl::Status RowPath::LogConflict(const TableGroups& table, const KeyGroup& grou
   if (standing.state.kind != LocalState::Kind::kNeverSeen && standing.state.version.commit_time != kOldestTime) {
     entry.local_version = standing.state.version;
   }
-  return QueueConflict(scope_.pipeline, scope_.identity, entry);
+  return entry;
+}
+
+absl::Status RowPath::LogConflicts(const std::vector<ConflictEntry>& conflicts) {
+  for (const ConflictEntry& entry : conflicts) {
+    ++counts_.conflicts[{entry.kind, entry.decision}];
+    PGDUET_RETURN_IF_ERROR(QueueConflict(scope_.pipeline, scope_.identity, entry));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> RowPath::Write(const TableGroups& table, const KeyGroup& group, const Standing& standing,
@@ -211,10 +214,10 @@ absl::StatusOr<bool> RowPath::Write(const TableGroups& table, const KeyGroup& gr
   const TargetTable& target = *table.table;
   const std::vector<Oid> key_types = ScalarTypes(target, target.keys);
   if (!outcome.lives) {
-    if (!scope_.identity.OnlyTwo()) {
+    // With two regions only a delete that met no row can have missed one: a row that it met kept all others out.
+    if (!standing.exists || !scope_.identity.OnlyTwo()) {
       const ApplyUnit& unit = units_[group.steps.back().unit];
-      scope_.registry.Add({target.oid, group.key_hash});
-      PGDUET_RETURN_IF_ERROR(QueueTombstone(scope_.pipeline, target.oid, group.key_text, unit.version(), unit.header.incarnation));
+      PGDUET_RETURN_IF_ERROR(QueueRemoteTombstone(scope_, DeleteOf(unit, target, group), unit.vector));
     }
     if (!standing.exists) return false;
     PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(DeleteRowSql(target), KeyParameters(group), key_types).status());

@@ -29,7 +29,7 @@ class RowPath {
   struct Standing {  // what is under a key
     bool exists = false;
     LocalState state;
-    bool own = false;  // written by this transaction
+    bool own = false;  // written by this transaction, or by an earlier one of its origin
     uint32_t xid = 0;
     Incarnation incarnation = 0;  // of a tombstone
     std::optional<std::string> row_json;
@@ -38,14 +38,21 @@ class RowPath {
     bool applied = false;
     bool lives = false;
     size_t first_applied = 0;  // step
+    std::vector<ConflictEntry> conflicts;
+  };
+  struct Attempt {  // a write that counts if it touched its row
+    size_t result = 0;
+    size_t group = 0;
+    std::vector<ConflictEntry> conflicts;
   };
   absl::StatusOr<std::vector<Standing>> Read(const TableGroups& table, const std::vector<size_t>& groups);
   Standing ParseRow(const PgResult& row) const;
   void ParseTombstone(const PgResult* result, const std::optional<PendingDelete>& pending, Standing& standing) const;
   bool Covered(const Standing& standing, const AppliedVector& vector) const;
-  absl::StatusOr<Outcome> Decide(const TableGroups& table, const KeyGroup& group, Standing& standing);
-  absl::Status LogConflict(const TableGroups& table, const KeyGroup& group, const KeyStep& step, const Resolution& resolution,
-                           const Standing& standing);
+  Outcome Decide(const TableGroups& table, const KeyGroup& group, const Standing& standing);
+  ConflictEntry ConflictOf(const TableGroups& table, const KeyGroup& group, const KeyStep& step, const Resolution& resolution,
+                           const Standing& standing) const;
+  absl::Status LogConflicts(const std::vector<ConflictEntry>& conflicts);
   // Returns whether a row count of one must come back for the statement that was queued.
   absl::StatusOr<bool> Write(const TableGroups& table, const KeyGroup& group, const Standing& standing, const Outcome& outcome);
 
@@ -54,9 +61,5 @@ class RowPath {
   InsertedKeys& inserted_;
   ApplyCounts& counts_;
 };
-
-// Queues the tombstone of a key (or of a whole table: empty key text); keeps the greater version.
-absl::Status QueueTombstone(PgPipeline& pipeline, Oid table, const std::string& key_text, const Version& version,
-                            Incarnation incarnation);
 
 }  // namespace pgduet

@@ -4,18 +4,11 @@
 
 #include <fmt/format.h>
 
-#include "apply/postgres_time.h"
+#include "apply/tombstone_table.h"
 #include "base/named_error.h"
 
 namespace pgduet {
 namespace {
-
-constexpr char kTombstonesSql[] =
-    "INSERT INTO pgduet.tombstone AS t (relation, key_digest, key, commit_time, rank, incarnation, commit_lsn) "
-    "SELECT $1::oid, * FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::smallint[], $6::text[], $7::pg_lsn[]) "
-    "ON CONFLICT (relation, key_digest) DO UPDATE SET commit_time = excluded.commit_time, rank = excluded.rank, "
-    "incarnation = excluded.incarnation, commit_lsn = excluded.commit_lsn "
-    "WHERE (t.commit_time, t.rank, t.commit_lsn) < (excluded.commit_time, excluded.rank, excluded.commit_lsn)";
 
 // Two is an xid older than every row's writer: nothing is covered.
 constexpr uint32_t kOldestXid = 2;
@@ -91,7 +84,7 @@ void SetPath::Classify(const Segment& segment, size_t table_index, ChangeKind ki
         break;
       case NetEffect::kInsert:
         if (kind != ChangeKind::kInsert) break;
-        if (scope_.registry.MayHaveTombstone({table.table->oid, group.key_hash})) {
+        if (scope_.registry.MayStopInsert({table.table->oid, group.key_hash}, units_[group.steps.back().unit].version())) {
           left_[table_index].push_back(index);
         } else {
           by_carried[CarriedColumns(table, group)].push_back(index);
@@ -117,7 +110,7 @@ absl::Status SetPath::Queue(const Segment& segment) {
   for (Statement& statement : statements_) {
     const TableGroups& table = segment.tables[statement.table];
     if (statement.kind == ChangeKind::kDelete && !scope_.identity.OnlyTwo()) {
-      PGDUET_RETURN_IF_ERROR(QueueTombstones(table, statement.groups));
+      PGDUET_RETURN_IF_ERROR(QueueRemoteTombstones(table, statement.groups));
     }
     PGDUET_RETURN_IF_ERROR(QueueStatement(table, statement));
   }
@@ -156,24 +149,18 @@ absl::Status SetPath::QueueStatement(const TableGroups& table, Statement& statem
   return absl::OkStatus();
 }
 
-absl::Status SetPath::QueueTombstones(const TableGroups& table, const std::vector<size_t>& groups) {
-  ArrayLiteral digests, keys, times, ranks, incarnations, lsns;
+// In groups of three and more: another stream's insert may be waiting for this very delete, and not be seen by it.
+absl::Status SetPath::QueueRemoteTombstones(const TableGroups& table, const std::vector<size_t>& groups) {
+  std::vector<KeyDelete> deletes;
+  deletes.reserve(groups.size());
   for (const size_t index : groups) {
     const KeyGroup& group = table.groups[index];
-    const ApplyUnit& unit = units_[group.steps.back().unit];
-    scope_.registry.Add({table.table->oid, group.key_hash});
-    digests.Add(KeyDigest(group.key_text));
-    keys.Add(group.key_text);
-    times.Add(TimestampText(unit.header.commit_time));
-    ranks.Add(std::to_string(unit.header.rank));
-    incarnations.Add(IncarnationToString(unit.header.incarnation));
-    lsns.Add(unit.header.commit_lsn.ToString());
+    deletes.push_back(DeleteOf(units_[group.steps.back().unit], *table.table, group));
+    scope_.gate->Write(deletes.back().key, deletes.back().version);
   }
-  return scope_.pipeline
-      .Add(kTombstonesSql, {std::to_string(table.table->oid), std::move(digests).Finish(), std::move(keys).Finish(),
-                            std::move(times).Finish(), std::move(ranks).Finish(), std::move(incarnations).Finish(),
-                            std::move(lsns).Finish()})
-      .status();
+  // One transaction, so its vector is the one in pgduet.progress; a copy beside each key would weigh more than the key.
+  const AppliedVector* vector = units_.size() == 1 ? nullptr : &units_.front().vector;
+  return QueueTombstones(scope_.pipeline, table.table->oid, deletes, Mark::kUnswept, vector);
 }
 
 absl::Status SetPath::QueueNotOurs(const TableGroups& table, const Statement& statement) {

@@ -38,7 +38,7 @@ class SetPath {
   using ByCarried = std::map<std::vector<int>, std::vector<size_t>>;
   void Classify(const Segment& segment, size_t table, ChangeKind kind);
   absl::Status QueueStatement(const TableGroups& table, Statement& statement);
-  absl::Status QueueTombstones(const TableGroups& table, const std::vector<size_t>& groups);
+  absl::Status QueueRemoteTombstones(const TableGroups& table, const std::vector<size_t>& groups);
   absl::Status QueueNotOurs(const TableGroups& table, const Statement& statement);
   std::vector<int> CarriedColumns(const TableGroups& table, const KeyGroup& group) const;
 

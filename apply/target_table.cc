@@ -149,6 +149,25 @@ absl::Status TargetCatalog::LoadColumns(const Relation& relation, TargetTable& t
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::shared_ptr<const TargetTable>> TargetCatalog::FindByOid(Oid table) {
+  const std::string oid = std::to_string(table);
+  PGDUET_ASSIGN_OR_RETURN(const PgResult name,
+                          connection_.Query("SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+                                            "ON n.oid = c.relnamespace WHERE c.oid = $1::oid",
+                                            {oid}));
+  if (name.rows() == 0) return absl::NotFoundError("no such table");
+  PGDUET_ASSIGN_OR_RETURN(const PgResult columns, connection_.Query(kColumnsSql, {oid}));
+  PGDUET_ASSIGN_OR_RETURN(const PgResult key, connection_.Query(kKeySql, {oid}));
+  auto relation = std::make_shared<Relation>();
+  relation->schema = name.Text(0, 0);
+  relation->name = name.Text(0, 1);
+  for (int row = 0; row < columns.rows(); ++row) {
+    relation->columns.push_back({.name = std::string(columns.Text(row, 0))});
+    for (int part = 0; part < key.rows(); ++part) relation->columns.back().identity |= key.Text(part, 0) == columns.Text(row, 0);
+  }
+  return Find(relation);
+}
+
 absl::Status TargetCatalog::LoadKey(const Relation& relation, TargetTable& table) {
   PGDUET_ASSIGN_OR_RETURN(PgResult key, connection_.Query(kKeySql, {std::to_string(table.oid)}));
   if (key.rows() == 0) {

@@ -65,6 +65,8 @@ class TargetCatalog : public TableLookup {
  public:
   explicit TargetCatalog(PgConnection& connection) : connection_(connection) {}
   absl::StatusOr<std::shared_ptr<const TargetTable>> Find(const std::shared_ptr<const Relation>& relation) override;
+  // The table as it is here, all its columns. NotFound when there is none.
+  absl::StatusOr<std::shared_ptr<const TargetTable>> FindByOid(Oid table);
 
  private:
   absl::StatusOr<std::shared_ptr<const TargetTable>> Load(const Relation& relation);

@@ -10,14 +10,28 @@ bool TombstoneRegistry::MayHaveTombstone(TableKey key) const {
   return overflow_ || keys_.contains(key) || keys_.contains(TableKey{key.table, 0});
 }
 
-void TombstoneRegistry::Add(TableKey key) {
+bool TombstoneRegistry::MayStopInsert(TableKey key, const Version& version) const {
   std::scoped_lock lock(mutex_);
-  Insert(key);
+  if (overflow_ || keys_.contains(key)) return true;
+  const auto at = truncates_.find(key.table);
+  if (at == truncates_.end()) return false;
+  const Truncates& truncates = at->second;
+  return !truncates.of_one_origin || truncates.newest.rank != version.rank || truncates.newest > version;
 }
 
-void TombstoneRegistry::Insert(TableKey key) {
+void TombstoneRegistry::Add(TableKey key, const Version& version) {
+  std::scoped_lock lock(mutex_);
+  Insert(key, version);
+}
+
+void TombstoneRegistry::Insert(TableKey key, const Version& version) {
   if (keys_.size() >= keys_max_) overflow_ = true;
-  if (!overflow_) keys_[key] = ++generation_;
+  if (overflow_) return;
+  keys_[key] = ++generation_;
+  if (key.key_hash != 0) return;
+  const auto [at, fresh] = truncates_.try_emplace(key.table, Truncates{.newest = version});
+  at->second.of_one_origin &= at->second.newest.rank == version.rank;
+  at->second.newest = std::max(at->second.newest, version);
 }
 
 uint64_t TombstoneRegistry::Generation() const {
@@ -29,7 +43,9 @@ void TombstoneRegistry::Remove(const std::vector<TableKey>& keys, uint64_t gener
   std::scoped_lock lock(mutex_);
   for (const TableKey& key : keys) {
     auto at = keys_.find(key);
-    if (at != keys_.end() && at->second <= generation && !pending_.contains(key)) keys_.erase(at);
+    if (at == keys_.end() || at->second > generation || pending_.contains(key) || held_.contains(key)) continue;
+    keys_.erase(at);
+    if (key.key_hash == 0) truncates_.erase(key.table);
   }
 }
 
@@ -41,7 +57,7 @@ size_t TombstoneRegistry::size() const {
 void TombstoneRegistry::RegisterDeletes(const std::vector<KeyDelete>& deletes) {
   std::scoped_lock lock(mutex_);
   for (const KeyDelete& one : deletes) {
-    Insert(one.key);
+    Insert(one.key, one.version);
     pending_[one.key].push_back({one.version, one.incarnation});
     if (!active_.empty()) log_.push_back(one);
   }
@@ -62,7 +78,14 @@ void TombstoneRegistry::DeletesWritten(const std::vector<KeyDelete>& deletes) {
     if (at == pending_.end()) continue;
     std::erase_if(at->second, [&](const PendingDelete& pending) { return pending.version == one.version; });
     if (at->second.empty()) pending_.erase(at);
+    Renew(one.key);
   }
+}
+
+// The key's newest tombstone is committed now: a removal that began before does not speak of it.
+void TombstoneRegistry::Renew(TableKey key) {
+  const auto at = keys_.find(key);
+  if (at != keys_.end()) at->second = ++generation_;
 }
 
 std::optional<PendingDelete> TombstoneRegistry::Pending(TableKey key, Rank except) const {
@@ -119,10 +142,21 @@ void TombstoneRegistry::Applier::RegisterDeletes(std::vector<KeyDelete> deletes)
   registered_.insert(registered_.end(), std::make_move_iterator(deletes.begin()), std::make_move_iterator(deletes.end()));
 }
 
+void TombstoneRegistry::Applier::Write(TableKey key, const Version& version) {
+  std::scoped_lock lock(registry_.mutex_);
+  registry_.Insert(key, version);
+  ++registry_.held_[key];
+  written_.push_back(key);
+}
+
 void TombstoneRegistry::Applier::Leave() {
   if (!active_) return;
   registry_.DeletesWritten(std::exchange(registered_, {}));
   std::scoped_lock lock(registry_.mutex_);
+  for (const TableKey& key : std::exchange(written_, {})) {
+    registry_.Renew(key);
+    if (--registry_.held_[key] == 0) registry_.held_.erase(key);
+  }
   registry_.active_.erase(registry_.active_.find(seen_));
   registry_.TrimLog();
   active_ = false;

@@ -58,9 +58,12 @@ class TombstoneRegistry {
   explicit TombstoneRegistry(size_t keys_max = 4'000'000) : keys_max_(keys_max) {}
 
   bool MayHaveTombstone(TableKey key) const;
-  void Add(TableKey key);
-  // Keys whose tombstones were removed by a statement that began after `Generation()` gave this; a key that was added since
-  // stays.
+  // Whether an insert with this version must look at tombstones. Not for a truncate of its own origin: that came before it (a reload is
+  // TRUNCATE and many inserts, and its inserts are to stay on the set-based path).
+  bool MayStopInsert(TableKey key, const Version& version) const;
+  void Add(TableKey key, const Version& version);
+  // Keys whose tombstones were removed by a statement that began after `Generation()` gave this; a key that was added since,
+  // or whose next tombstone was on its way then, stays.
   uint64_t Generation() const;
   void Remove(const std::vector<TableKey>& keys, uint64_t generation);
   size_t size() const;
@@ -88,6 +91,8 @@ class TombstoneRegistry {
 
     // Registers remote deletes of this transaction before it looks for their rows; they are pending until Leave().
     void RegisterDeletes(std::vector<KeyDelete> deletes);
+    // The transaction writes a tombstone. Until Leave() nobody who removes an older one forgets the key.
+    void Write(TableKey key, const Version& version);
 
    private:
     TombstoneRegistry& registry_;
@@ -95,19 +100,28 @@ class TombstoneRegistry {
     uint64_t seen_ = 0;
     bool active_ = false;
     std::vector<KeyDelete> registered_;
+    std::vector<TableKey> written_;
     uint64_t ticket_ = 0;  // of the commit phase; 0: not in it
   };
 
  private:
-  void Insert(TableKey key);  // these two with the mutex held
+  void Insert(TableKey key, const Version& version);  // these two with the mutex held
+  void Renew(TableKey key);
   void TrimLog();
   const size_t keys_max_;
   mutable std::mutex mutex_;
   std::condition_variable committed_;
   absl::flat_hash_map<TableKey, uint64_t> keys_;  // -> generation of the last Add
+  // What is known of the truncates of a table while keys_ has it.
+  struct Truncates {
+    Version newest;
+    bool of_one_origin = true;
+  };
+  absl::flat_hash_map<uint32_t, Truncates> truncates_;
   uint64_t generation_ = 0;
   bool overflow_ = false;
   absl::flat_hash_map<TableKey, std::vector<PendingDelete>> pending_;
+  absl::flat_hash_map<TableKey, int> held_;  // tombstones that appliers are writing
   std::deque<KeyDelete> log_;   // registered deletes that an active applier may not have seen
   uint64_t log_begin_ = 0;        // running number of log_.front()
   std::multiset<uint64_t> active_;  // what each active applier has seen

@@ -4,9 +4,9 @@
 
 #include "apply/conflict_log.h"
 #include "apply/postgres_time.h"
-#include "apply/row_path.h"
 #include "apply/set_path.h"
 #include "apply/table_sql.h"
+#include "apply/tombstone_table.h"
 #include "base/named_error.h"
 #include "resolve/last_write_wins.h"
 
@@ -91,10 +91,7 @@ absl::Status ApplyTruncate(const ApplyScope& scope, const std::shared_ptr<const 
                              .status());
   PGDUET_RETURN_IF_ERROR(scope.pipeline.Add(RemainingRowsSql(*table), {}).status());
   PGDUET_RETURN_IF_ERROR(scope.pipeline.Add("SET LOCAL enable_seqscan = off", {}).status());
-  if (!scope.identity.OnlyTwo()) {
-    scope.registry.Add({table->oid, 0});
-    PGDUET_RETURN_IF_ERROR(QueueTombstone(scope.pipeline, table->oid, "", unit.version(), unit.header.incarnation));
-  }
+  PGDUET_RETURN_IF_ERROR(QueueRemoteTombstone(scope, TruncateOf(unit, *table), unit.vector));
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope.pipeline.Run());
   const PgResult& remaining = results[2];
   const TableGroups groups{.relation = relation, .table = table, .groups = {}, .by_key = {}};

@@ -1,5 +1,6 @@
 #include "capture/applied_marker.h"
 
+#include <charconv>
 #include <cstdio>
 #include <sstream>
 
@@ -40,6 +41,18 @@ absl::StatusOr<AppliedMarker> DecodeMarker(std::string_view text) {
   marker.position.commit_lsn = *commit_lsn;
   // Streams read generously (signs, blanks, what stands behind): only what EncodeMarker writes counts.
   return EncodeMarker(marker) == text ? absl::StatusOr<AppliedMarker>(marker) : Malformed();
+}
+
+std::string EncodeClosedTime(CommitTime time) { return std::to_string(time); }
+
+absl::StatusOr<CommitTime> DecodeClosedTime(std::string_view text) {
+  CommitTime time = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), time);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return NamedError(absl::StatusCode::kDataLoss, "malformed_marker", "the message of a closed time is malformed",
+                      "Only pgduet may write transactions under its replication origins.");
+  }
+  return time;
 }
 
 std::string OriginName(std::string_view group, std::string_view set, std::string_view region) {

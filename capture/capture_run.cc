@@ -172,7 +172,7 @@ RecordHeader CaptureRun::NewHeader(RecordKind kind) const {
           .sequence = last_published_.sequence,
           .previous_sequence = last_published_.sequence == 0 ? 0 : last_published_.sequence - 1,
           .commit_lsn = last_published_.commit_lsn, .commit_time = last_published_.commit_time,
-          .sent_at = absl::ToUnixMicros(absl::Now())};
+          .sent_at = absl::ToUnixMicros(absl::Now()), .closed_time = closed_time_};
 }
 
 absl::Status CaptureRun::Announce() {
@@ -285,6 +285,11 @@ void CaptureRun::Applied(const AppliedMarker& marker) {
 }
 
 void CaptureRun::Barrier(std::string_view token) { loop_.observer_.BarrierDecoded(token); }
+
+void CaptureRun::TimeClosed(CommitTime time) {
+  closed_time_ = std::max(closed_time_, time);
+  loop_.observer_.TimeClosed(time);
+}
 
 void CaptureRun::TransactionEnds(Lsn end_lsn) {
   decoded_through_ = std::max(decoded_through_, end_lsn);

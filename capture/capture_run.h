@@ -46,6 +46,7 @@ class CaptureRun : public AssemblerSink {
   absl::Status Chunk(const LocalTransaction& transaction, ChangeBatch batch, bool last, Lsn end_lsn) override;
   void Applied(const AppliedMarker& marker) override;
   void Barrier(std::string_view token) override;
+  void TimeClosed(CommitTime time) override;
   void TransactionEnds(Lsn end_lsn) override;
 
   CaptureLoop& loop_;
@@ -59,6 +60,7 @@ class CaptureRun : public AssemblerSink {
 
   AppliedVector vector_;    // at the place in the WAL that is being read
   bool vector_moved_ = false;
+  CommitTime closed_time_ = kOldestTime;  // what later records keep above
   Position last_published_;
   Lsn resume_after_;        // transactions up to here are on the log already
   Lsn decoded_through_;

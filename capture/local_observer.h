@@ -30,6 +30,8 @@ class LocalObserver {
   virtual absl::Status LocalChanges(const LocalTransaction& transaction, const ChangeBatch& batch) = 0;
   // A non-empty token of a transactional message "pgduet.barrier" was reached.
   virtual void BarrierDecoded(std::string_view token) = 0;
+  // No transaction that is decoded from here on has a commit time at or below this one. Holds until DecodedThrough moves back.
+  virtual void TimeClosed(CommitTime time) = 0;
   // Everything committed before this LSN has been decoded and observed. Moves back when the stream begins anew.
   virtual void DecodedThrough(Lsn lsn) = 0;
   // What was observed up to this LSN survives a crash of the database (the slot may move up to it).

@@ -178,6 +178,10 @@ absl::Status TransactionAssembler::On(const PgoutputMessageText& message) {
     sink_.Barrier(message.content);
     return absl::OkStatus();
   }
+  if (message.prefix == kClosedPrefix && our_origin_) {
+    PGDUET_ASSIGN_OR_RETURN(const CommitTime closed, DecodeClosedTime(message.content));
+    sink_.TimeClosed(closed);
+  }
   if (message.prefix != kMarkerPrefix) return absl::OkStatus();
   if (!our_origin_) {
     LogWarning("capture", "marker without our origin was ignored", {{"lsn", message.lsn.ToString()}});

@@ -30,6 +30,8 @@ class AssemblerSink {
   // A transaction of ours was passed: what it applied is in effect from here on.
   virtual void Applied(const AppliedMarker& marker) = 0;
   virtual void Barrier(std::string_view token) = 0;
+  // No later transaction has a commit time at or below this one.
+  virtual void TimeClosed(CommitTime time) = 0;
   // Any transaction is over, published or not.
   virtual void TransactionEnds(Lsn end_lsn) = 0;
 };

@@ -13,7 +13,7 @@
 
 namespace pgduet {
 
-constexpr uint32_t kProtocolVersion = 1;
+constexpr uint32_t kProtocolVersion = 2;
 constexpr size_t kChunkBytesTarget = 512 * 1024;        // a chunk is closed when its encoding reaches this
 constexpr size_t kRecordBytesMax = 900 * 1024;          // below Kafka's default message.max.bytes
 constexpr size_t kRowBytesMax = 128 * 1024 * 1024;      // larger rows stop the stream, by name: row_too_large
@@ -45,6 +45,8 @@ struct RecordHeader {
   // Everything of the origin's WAL before this LSN is published once this record is. Only where last is true.
   Lsn through_lsn;
   CommitTime sent_at = 0;  // the producing agent's clock
+  // No transaction that comes later in this log has a commit time at or below this one (capture/applied_marker.h).
+  CommitTime closed_time = kOldestTime;
 };
 
 struct Record {

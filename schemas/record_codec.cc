@@ -19,6 +19,7 @@ constexpr uint32_t kEnvelopeProtocol = 1;
 constexpr uint32_t kEnvelopeHeader = 2;
 constexpr uint32_t kEnvelopeBody = 3;
 constexpr uint32_t kEnvelopeChecksum = 4;
+constexpr uint64_t kOldestProtocol = 1;  // its headers have no closed time
 constexpr size_t kEnvelopeBytes = 32;  // at most: four tags, protocol, two lengths, checksum
 
 uint64_t Checksum(std::string_view header, std::string_view body) {
@@ -52,7 +53,7 @@ absl::Status Oversized(std::string_view what, size_t bytes, size_t max) {
 }
 
 absl::Status CheckProtocol(uint64_t protocol) {
-  if (protocol == kProtocolVersion) return absl::OkStatus();
+  if (kOldestProtocol <= protocol && protocol <= kProtocolVersion) return absl::OkStatus();
   return NamedError(
       absl::StatusCode::kFailedPrecondition, "unsupported_protocol",
       fmt::format("record has a protocol that this agent does not speak: protocol={} supported={}",

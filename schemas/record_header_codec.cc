@@ -12,6 +12,8 @@
 namespace pgduet {
 namespace {
 
+constexpr uint32_t kClosedTimeProtocol = 2;
+
 // Year 9999 either way: far from where sums of microseconds overflow.
 constexpr CommitTime kTimeMax = 253'402'300'800'000'000;
 
@@ -76,6 +78,9 @@ absl::Status CheckRanges(const wire::Header& in) {
     return InvalidRecord("header has a commit time out of range");
   }
   if (!IsTimeInRange(in.sent_at())) return InvalidRecord("header has a sending time out of range");
+  if (in.closed_time() != kOldestTime && !IsTimeInRange(in.closed_time())) {
+    return InvalidRecord("header has a closed time out of range");
+  }
   return absl::OkStatus();
 }
 
@@ -133,6 +138,7 @@ void CopyHeader(const wire::Header& in, RecordHeader& out) {
   out.fragments = in.fragments();
   out.through_lsn = Lsn(in.through_lsn());
   out.sent_at = in.sent_at();
+  out.closed_time = in.closed_time();
 }
 
 }  // namespace
@@ -170,6 +176,7 @@ std::string EncodeHeader(const Record& record, uint32_t fragment, uint32_t fragm
   out.set_through_lsn(header.through_lsn.value());
   out.set_sent_at(header.sent_at);
   if (record.has_vector) EncodeVector(record.vector, *out.mutable_vector());
+  if (header.protocol >= kClosedTimeProtocol) out.set_closed_time(header.closed_time);
   return out.SerializeAsString();
 }
 
@@ -186,7 +193,12 @@ absl::Status DecodeHeader(std::string_view bytes, RawRecord& raw) {
   if (HasUnknownFields(in)) return InvalidRecord("header has an unknown field");
   PGDUET_RETURN_IF_ERROR(CheckNames(in));
   PGDUET_RETURN_IF_ERROR(CheckRanges(in));
+  const bool has_closed_time = raw.header.protocol >= kClosedTimeProtocol;
+  if (!has_closed_time && in.closed_time() != 0) {
+    return InvalidRecord("header has a field of a later protocol");
+  }
   CopyHeader(in, raw.header);
+  if (!has_closed_time) raw.header.closed_time = kOldestTime;
   raw.has_vector = in.has_vector();
   if (raw.has_vector) PGDUET_RETURN_IF_ERROR(DecodeVector(in.vector(), raw.vector));
   return CheckKind(raw);

@@ -5,7 +5,7 @@
 
 namespace pgduet {
 
-inline constexpr int kSidecarVersion = 1;
+inline constexpr int kSidecarVersion = 2;
 std::string_view SidecarSql();
 
 }  // namespace pgduet

@@ -74,7 +74,7 @@ void CheckRoom(const Config& config, const RegionConfig& region, PgConnection& c
   const bool own_setting = connection.server_version() >= 180000;
   const char* name = own_setting ? "max_active_replication_origins" : "max_replication_slots";
   const int64_t origins_max = std::atoll(Setting(connection, name).c_str());
-  const auto origins = static_cast<int64_t>(config.regions.size());
+  const auto origins = static_cast<int64_t>(config.regions.size()) + 1;
   if (origins_max < origins) {
     findings.push_back({Severity::kError, "too_few_origins",
                         fmt::format("too few active replication origins: {}={} needed={}", name, origins_max, origins),

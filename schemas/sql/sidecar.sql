@@ -78,9 +78,14 @@ CREATE TABLE IF NOT EXISTS pgduet.tombstone (
   rank         smallint NOT NULL,
   incarnation  text NOT NULL,
   commit_lsn   pg_lsn NOT NULL,
+  -- Version 2. Not null: a remote delete that may have missed a row; the transaction that marked it. Null once swept.
+  unswept      xid8,
+  vector       text,                        -- of the marked delete; null: that of pgduet.progress where xid = unswept
   PRIMARY KEY (relation, key_digest)
 );
+ALTER TABLE pgduet.tombstone ADD COLUMN IF NOT EXISTS unswept xid8, ADD COLUMN IF NOT EXISTS vector text;
 CREATE INDEX IF NOT EXISTS tombstone_by_origin ON pgduet.tombstone (rank, commit_lsn);
+CREATE INDEX IF NOT EXISTS tombstone_unswept ON pgduet.tombstone (unswept) WHERE unswept IS NOT NULL;
 
 -- Every meeting of a remote change with a local version that it did not cover.
 CREATE TABLE IF NOT EXISTS pgduet.conflict (
@@ -125,3 +130,6 @@ SELECT region, rank, sequence, commit_lsn,
        extract(epoch FROM clock_timestamp() - greatest(commit_time, heartbeat_sent_at))::float8 AS lag_seconds,
        greatest(commit_time, heartbeat_sent_at) AS in_effect_up_to
 FROM pgduet.applied;
+
+-- What this file makes is of this version (schemas/sidecar.h).
+UPDATE pgduet.identity SET schema_version = 2 WHERE schema_version < 2;

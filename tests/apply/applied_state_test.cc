@@ -7,6 +7,7 @@
 namespace pgduet {
 namespace {
 
+constexpr Rank kSelf = 0, kPeer = 1;
 constexpr absl::Duration kLong = absl::Seconds(30);  // only a failure waits this long
 
 Position At(uint64_t lsn, Incarnation incarnation = 1) {
@@ -63,9 +64,42 @@ TEST(AppliedStateTest, AdvancingNeverGoesBackReloadingMay) {
 TEST(AppliedStateTest, APeersVectorIsTheLastThatItSent) {
   AppliedState state(3);
   EXPECT_EQ(state.PeerVector(2), AppliedVector());
-  state.PeerVectorSeen(2, Needs(0, At(7)));
+  state.PeerSeen(2, Needs(0, At(7)), kOldestTime);
   EXPECT_EQ(state.PeerVector(2), Needs(0, At(7)));
   EXPECT_EQ(state.PeerVector(1), AppliedVector());
+}
+
+TEST(AppliedStateTest, ClosedTimesOnlyGrowWhileNothingIsLost) {
+  AppliedState state(2);
+  EXPECT_EQ(state.ClosedTime(kPeer), kOldestTime);
+  state.PeerSeen(kPeer, {}, 20);
+  state.PeerSeen(kPeer, {}, 10);  // a record that was sent again
+  EXPECT_EQ(state.ClosedTime(kPeer), 20);
+  state.OwnTimeClosed(kSelf, 30);
+  state.OwnTimeClosed(kSelf, 25);
+  EXPECT_EQ(state.ClosedTime(kSelf), 30);
+}
+
+TEST(AppliedStateTest, WhatThePeerClosedIsOpenAgainWhenItsStreamIsSetBack) {
+  AppliedState state(2);
+  state.PeerSeen(kPeer, {}, 20);
+  state.PeerSetBack(kPeer, {});
+  EXPECT_EQ(state.ClosedTime(kPeer), kOldestTime);
+}
+
+TEST(AppliedStateTest, OurOwnTimeIsOpenAgainWhenCaptureGoesBack) {
+  AppliedState state(2);
+  state.OwnTimeClosed(kSelf, 30);
+  state.OwnTimeReopened(kSelf);
+  EXPECT_EQ(state.ClosedTime(kSelf), kOldestTime);
+}
+
+TEST(AppliedStateTest, AWishForAClosedTimeIsToldOnce) {
+  AppliedState state(2);
+  EXPECT_FALSE(state.TakeWish());
+  state.WantClosedTime();
+  EXPECT_TRUE(state.TakeWish());
+  EXPECT_FALSE(state.TakeWish());
 }
 
 }  // namespace

@@ -10,6 +10,8 @@ namespace {
 
 constexpr Rank kHere = 0, kOther = 1, kThird = 2;
 
+Version At(CommitTime time, Rank rank) { return {.commit_time = time, .rank = rank, .commit_lsn = Lsn(1)}; }
+
 KeyDelete Delete(uint64_t hash, CommitTime time, Rank rank = kHere) {
   return {.key = {.table = 1, .key_hash = hash}, .key_text = "{\"k\"}",
           .version = {.commit_time = time, .rank = rank, .commit_lsn = Lsn(1)}, .incarnation = 5};
@@ -35,6 +37,27 @@ TEST(TombstoneRegistryTest, ATruncateConcernsEveryKeyOfItsTable) {
   registry.RegisterDeletes({Delete(0, 10)});
   EXPECT_TRUE(registry.MayHaveTombstone({1, 42}));
   EXPECT_TRUE(registry.Pending({1, 42}, kOther).has_value());
+}
+
+TEST(TombstoneRegistryTest, InsertsAfterATruncateOfTheirOwnOriginNeedNotLookAtIt) {
+  TombstoneRegistry registry;
+  registry.Add({1, 0}, At(10, kOther));
+  EXPECT_FALSE(registry.MayStopInsert({1, 42}, At(10, kOther)));  // of the same transaction
+  EXPECT_FALSE(registry.MayStopInsert({1, 42}, At(11, kOther)));
+  EXPECT_TRUE(registry.MayStopInsert({1, 42}, At(9, kOther)));
+  EXPECT_TRUE(registry.MayStopInsert({1, 42}, At(11, kThird)));
+  registry.Add({1, 42}, At(5, kOther));  // a tombstone of the key itself is always looked at
+  EXPECT_TRUE(registry.MayStopInsert({1, 42}, At(11, kOther)));
+}
+
+TEST(TombstoneRegistryTest, ATruncateOfAnotherOriginBesideStopsInsertsUntilBothAreGone) {
+  TombstoneRegistry registry;
+  registry.Add({1, 0}, At(10, kOther));
+  registry.RegisterDeletes({Delete(0, 5, kHere)});
+  registry.DeletesWritten({Delete(0, 5, kHere)});
+  EXPECT_TRUE(registry.MayStopInsert({1, 42}, At(11, kOther)));
+  registry.Remove({{1, 0}}, registry.Generation());
+  EXPECT_FALSE(registry.MayStopInsert({1, 42}, At(11, kOther)));
 }
 
 TEST(TombstoneRegistryTest, AnAppliersOwnDeletesAreNotPendingForIt) {
@@ -88,18 +111,38 @@ TEST(TombstoneRegistryTest, ADeleteWaitsForAppliersThatAreCommitting) {
 
 TEST(TombstoneRegistryTest, AKeyThatIsAddedDuringItsRemovalStays) {
   TombstoneRegistry registry;
-  registry.Add({1, 42});
+  registry.Add({1, 42}, At(10, kOther));
   const uint64_t generation = registry.Generation();
-  registry.Add({1, 42});
+  registry.Add({1, 42}, At(10, kOther));
   registry.Remove({{1, 42}}, generation);
   EXPECT_TRUE(registry.MayHaveTombstone({1, 42}));
   registry.Remove({{1, 42}}, registry.Generation());
   EXPECT_FALSE(registry.MayHaveTombstone({1, 42}));
 }
 
+TEST(TombstoneRegistryTest, AKeyWhoseNextTombstoneIsOnItsWayDuringARemovalStays) {
+  TombstoneRegistry registry;
+  TombstoneRegistry::Applier applier(registry, kOther);
+  applier.Begin();
+  applier.Write({1, 42}, At(10, kOther));
+  registry.RegisterDeletes({Delete(43, 10)});
+  const uint64_t generation = registry.Generation();  // the removal begins, and takes older tombstones of both keys
+  registry.Remove({{1, 42}, {1, 43}}, generation);
+  EXPECT_TRUE(registry.MayHaveTombstone({1, 42}));
+  EXPECT_TRUE(registry.MayHaveTombstone({1, 43}));
+  applier.Leave();
+  registry.DeletesWritten({Delete(43, 10)});
+  registry.Remove({{1, 42}, {1, 43}}, generation);  // it hears of its flush late
+  EXPECT_TRUE(registry.MayHaveTombstone({1, 42}));
+  EXPECT_TRUE(registry.MayHaveTombstone({1, 43}));
+  registry.Remove({{1, 42}, {1, 43}}, registry.Generation());
+  EXPECT_FALSE(registry.MayHaveTombstone({1, 42}));
+  EXPECT_FALSE(registry.MayHaveTombstone({1, 43}));
+}
+
 TEST(TombstoneRegistryTest, BeyondItsBoundEveryKeyMayHaveATombstone) {
   TombstoneRegistry registry(/*keys_max=*/2);
-  for (uint64_t key = 1; key <= 3; ++key) registry.Add({1, key});
+  for (uint64_t key = 1; key <= 3; ++key) registry.Add({1, key}, At(10, kOther));
   EXPECT_TRUE(registry.MayHaveTombstone({1, 999}));
 }
 

@@ -27,6 +27,11 @@ TEST(AppliedMarkerTest, RefusesWhatIsNotAMarker) {
   }
 }
 
+TEST(AppliedMarkerTest, AClosedTimeComesBackAndNothingElseIsOne) {
+  EXPECT_EQ(DecodeClosedTime(EncodeClosedTime(-5)).value(), -5);
+  for (const char* text : {"", "x", "5 ", "5x", "99999999999999999999"}) EXPECT_FALSE(DecodeClosedTime(text).ok()) << text;
+}
+
 TEST(AppliedMarkerTest, OnlyOriginsOfTheGroupAreOurs) {
   EXPECT_TRUE(IsOurOrigin(OriginName("shop", "main", "eu"), "shop"));
   EXPECT_FALSE(IsOurOrigin(OriginName("shop2", "main", "eu"), "shop"));

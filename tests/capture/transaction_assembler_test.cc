@@ -27,6 +27,7 @@ class Notebook : public AssemblerSink {
   }
   void Applied(const AppliedMarker& marker) override { applied.push_back(marker.position.sequence); }
   void Barrier(std::string_view token) override { barriers.emplace_back(token); }
+  void TimeClosed(CommitTime time) override { closed.push_back(time); }
   void TransactionEnds(Lsn end_lsn) override { ended.push_back(end_lsn.value()); }
 
   struct ChunkNote {
@@ -39,6 +40,7 @@ class Notebook : public AssemblerSink {
   std::vector<ChangeBatch> batches;
   std::vector<uint64_t> applied;
   std::vector<std::string> barriers;
+  std::vector<CommitTime> closed;
   std::vector<uint64_t> ended;
 };
 
@@ -103,6 +105,15 @@ TEST_F(TransactionAssemblerTest, ABarrierIsReportedAndNotPublished) {
   TakeAll({Begin(10, 0, 7), Message(true, kBarrierPrefix, "token"), Commit(10, 20, 0)});
   EXPECT_THAT(notebook.barriers, testing::ElementsAre("token"));
   EXPECT_TRUE(notebook.chunks.empty());
+}
+
+TEST_F(TransactionAssemblerTest, AClosedTimeIsHeardUnderOurOriginOnly) {
+  TakeAll({Begin(10, 0, 7), Message(true, kClosedPrefix, EncodeClosedTime(5)), Commit(10, 20, 0)});
+  EXPECT_TRUE(notebook.closed.empty());
+  TakeAll({Begin(20, 0, 8), Origin("pgduet:g:main:housekeeper"), Message(true, kClosedPrefix, EncodeClosedTime(7)), Commit(20, 30, 0)});
+  EXPECT_THAT(notebook.closed, testing::ElementsAre(7));
+  EXPECT_TRUE(notebook.chunks.empty());
+  EXPECT_TRUE(notebook.applied.empty());
 }
 
 TEST_F(TransactionAssemblerTest, ALargeTransactionComesInChunksOfBoundedSizeAndTheLastIsNeverEmpty) {

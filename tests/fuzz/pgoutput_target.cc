@@ -145,6 +145,7 @@ class CheckingSink : public AssemblerSink {
       complaint = "a rank out of range";
   }
   void Barrier(std::string_view) override {}
+  void TimeClosed(CommitTime) override {}
   void TransactionEnds(Lsn) override {
     if (open_) complaint = "a transaction ends without its last chunk";
   }

@@ -106,6 +106,22 @@ class TestInit:
             assert group["a"].sql(f"SELECT has_schema_privilege('reader', 'pgduet', 'USAGE') OR "
                                   f"has_table_privilege('reader', 'pgduet.{name}', 'SELECT')") == [(False,)]
 
+    def test_init_brings_the_sidecar_schema_of_an_earlier_version_up_to_date(self, group_on):
+        group = group_on("direct", schema=SCHEMA, tables=TABLES)
+        group.expect_errors("sidecar_version")
+        region = group["a"]
+        region.agent.stop()
+        region.sql("ALTER TABLE pgduet.tombstone DROP COLUMN unswept, DROP COLUMN vector")
+        region.sql("UPDATE pgduet.identity SET schema_version = 1")
+        region.sql(f"SELECT pg_replication_origin_drop('pgduet:{group.name}:main:housekeeper')")
+        region.agent.start(wait=False)
+        wait_until(lambda: any(name == "sidecar_version" for name, _ in region.agent.error_lines()), "the agent to refuse")
+        region.pgduet("init")
+        region.agent.wait_ready()
+        group["b"].sql("INSERT INTO item VALUES (1, 'x')")
+        group["b"].sql("DELETE FROM item")
+        group.assert_converged()
+
 
 class TestCheck:
     def test_check_before_and_after_init(self, unprepared, transport):

@@ -52,6 +52,7 @@ void ExpectSame(const Record& a, const Record& b) {
   EXPECT_EQ(a.header.last, b.header.last);
   EXPECT_EQ(a.header.through_lsn, b.header.through_lsn);
   EXPECT_EQ(a.header.sent_at, b.header.sent_at);
+  EXPECT_EQ(a.header.closed_time, b.header.closed_time);
   EXPECT_EQ(a.has_vector, b.has_vector);
   EXPECT_EQ(a.vector, b.vector);
   EXPECT_EQ(a.policy_text, b.policy_text);
@@ -76,7 +77,8 @@ TEST(RecordCodecTest, EveryKindComesBackAsItWas) {
   ExpectSame(notice, Decode(EncodeRecord(notice)[0]));
   const Record transaction = SampleTransaction(7);
   ExpectSame(transaction, Decode(EncodeRecord(transaction)[0]));
-  const Record heartbeat = SampleHeartbeat(0);
+  Record heartbeat = SampleHeartbeat(0);
+  heartbeat.header.closed_time = kOldestTime;  // before anything is closed
   ExpectSame(heartbeat, Decode(EncodeRecord(heartbeat)[0]));
   const Record announcement = SampleAnnouncement("a=1\nb=2\n", 5);
   ExpectSame(announcement, Decode(EncodeRecord(announcement)[0]));
@@ -222,6 +224,20 @@ TEST(RecordCodecTest, AFutureProtocolIsToldApartFromDamage) {
   EXPECT_EQ(ErrorOf(EncodeRecord(record)[0]), "unsupported_protocol");
 }
 
+TEST(RecordCodecTest, ARecordOfTheFirstProtocolIsReadAndHasNoClosedTime) {
+  Record record = SampleTransaction(1);
+  record.header.protocol = 1;
+  const std::string bytes = EncodeRecord(record)[0];
+  const Record decoded = Decode(bytes);
+  EXPECT_EQ(decoded.header.protocol, 1U);
+  EXPECT_EQ(decoded.header.closed_time, kOldestTime);
+  EXPECT_EQ(ErrorOf(ForgeRecord(
+                bytes, [](wire::Header& header) { header.set_closed_time(5); }, [](wire::Body&) {})),
+            "invalid_record");
+  record.header.protocol = 0;
+  EXPECT_EQ(ErrorOf(EncodeRecord(record)[0]), "unsupported_protocol");
+}
+
 TEST(RecordCodecTest, ARecordLargerThanTheLimitIsOversized) {
   EXPECT_EQ(ErrorOf(std::string(kRecordBytesMax + 1, 'x')), "oversized_record");
 }
@@ -262,6 +278,7 @@ const ForgedHeader kForgedHeaders[] = {
     {"no time", [](auto& h) { h.set_commit_time(kOldestTime); }},
     {"time beyond reason", [](auto& h) { h.set_commit_time(INT64_MAX); }},
     {"sent beyond reason", [](auto& h) { h.set_sent_at(INT64_MIN); }},
+    {"closed beyond reason", [](auto& h) { h.set_closed_time(INT64_MAX); }},
     {"through before commit", [](auto& h) { h.set_through_lsn(1); }},
     {"chunk out of range", [](auto& h) { h.set_chunk(kChunksMax); }},
     {"no fragments", [](auto& h) { h.set_fragments(0); }},

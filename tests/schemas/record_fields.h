@@ -34,6 +34,7 @@ inline void ListHeader(const RecordHeader& header, Fields& fields) {
   fields["header.fragments"] = std::to_string(header.fragments);
   fields["header.through_lsn"] = header.through_lsn.ToString();
   fields["header.sent_at"] = std::to_string(header.sent_at);
+  fields["header.closed_time"] = std::to_string(header.closed_time);
 }
 
 inline void ListVector(const AppliedVector& vector, Fields& fields) {

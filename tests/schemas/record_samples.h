@@ -35,6 +35,7 @@ inline RecordHeader SampleHeader(RecordKind kind, uint64_t sequence, uint64_t wr
   header.xid = static_cast<uint32_t>(700 + sequence);
   header.through_lsn = Lsn(SampleLsn(sequence).value() + 0x30);
   header.sent_at = kSampleTime + 1000;
+  header.closed_time = kSampleTime - 7;
   return header;
 }
 

@@ -18,15 +18,22 @@ class GateHold {
  public:
   explicit GateHold(DeleteGate& gate) : gate_(gate) {}
   ~GateHold() {
+    for (const Key key : held_) gate_.Release(key);
     if (ticket_ != 0) gate_.LeaveCommit(ticket_);
   }
   GateHold(const GateHold&) = delete;
   GateHold& operator=(const GateHold&) = delete;
   void EnterCommit() { ticket_ = gate_.EnterCommit(); }
+  // The key of a tombstone that is being written; held until the end.
+  void Write(Key key) {
+    gate_.Hold(key);
+    held_.push_back(key);
+  }
 
  private:
   DeleteGate& gate_;
   uint64_t ticket_ = 0;
+  std::vector<Key> held_;
 };
 
 // Everything committed before the call has been decoded when this returns. False: patience was at its end.
@@ -173,7 +180,7 @@ class ApplyTransaction {
   // With other streams about, any delete may be missed by an insert that waits for it; with one, only a delete that
   // met no row.
   Task<void> WriteTombstone(Key key, const KeyStep& step, bool unswept) {
-    gate_.Add(key);
+    hold_.Write(key);
     const Record& unit = units_[step.unit];
     const Tombstone tombstone{unit.version(origin_), unit.serial, unswept && protocol_.sweep, unit.vector};
     co_await RaiseTombstone(region_, transaction_, key, tombstone);
@@ -287,7 +294,7 @@ class ApplyTransaction {
       if (goes) database_.Put(transaction_, key, std::nullopt);
     }
     if (region_.Two() && !protocol_.sweep) co_return;
-    gate_.Add(kTable);
+    hold_.Write(kTable);
     const Tombstone tombstone{unit.version(origin_), unit.serial, protocol_.sweep, unit.vector};
     co_await RaiseTombstone(region_, transaction_, kTable, tombstone);
   }

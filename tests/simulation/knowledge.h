@@ -22,10 +22,19 @@ class DeleteGate {
  public:
   bool MayHaveTombstone(Key key) const { return keys_.contains(key) || keys_.contains(kTable); }
   void Add(Key key) { keys_[key] = ++generation_; }
+  // An apply transaction writes a tombstone that is not committed yet: whoever removes an older one must not forget the key.
+  void Hold(Key key) {
+    Add(key);
+    held_.insert(key);
+  }
+  void Release(Key key) {
+    Add(key);
+    held_.erase(held_.find(key));
+  }
   uint64_t generation() const { return generation_; }
   void Remove(Key key, uint64_t generation) {
     const auto at = keys_.find(key);
-    if (at != keys_.end() && at->second <= generation && !Pending(key)) keys_.erase(at);
+    if (at != keys_.end() && at->second <= generation && !Pending(key) && !held_.contains(key)) keys_.erase(at);
   }
 
   void Register(const PendingDelete& pending) {
@@ -34,7 +43,10 @@ class DeleteGate {
     log_.push_back(pending);
   }
   // The tombstones are committed.
-  void Settled() { pending_.clear(); }
+  void Settled() {
+    for (const PendingDelete& one : pending_) Add(one.key);
+    pending_.clear();
+  }
   std::optional<PendingDelete> Pending(Key key) const {
     std::optional<PendingDelete> newest;
     for (const PendingDelete& one : pending_) {
@@ -66,6 +78,7 @@ class DeleteGate {
   std::map<Key, uint64_t> keys_;
   uint64_t generation_ = 0;
   std::vector<PendingDelete> pending_;
+  std::multiset<Key> held_;
   std::vector<PendingDelete> log_;
   std::set<uint64_t> committing_;
   uint64_t next_ticket_ = 1;

@@ -64,6 +64,13 @@ def module_group(request, workspace, link_host):
     yield from _group_maker(request, workspace, link_host, failed=lambda: request.session.testsfailed > before)
 
 
+@pytest.fixture(scope="class")
+def group_of_class(request, workspace, link_host):
+    """The same for the tests of a class."""
+    before = request.session.testsfailed
+    yield from _group_maker(request, workspace, link_host, failed=lambda: request.session.testsfailed > before)
+
+
 def _group_maker(request, workspace, link_host, failed):
     groups = []
 

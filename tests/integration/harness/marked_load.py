@@ -71,10 +71,10 @@ class MarkedLoad:
             except (psycopg2.errors.UniqueViolation, psycopg2.errors.DeadlockDetected):
                 connection.rollback()
             except psycopg2.Error as error:
-                if connection is not None and not connection.closed:  # the test must see it
+                if error.pgcode is not None and connection is not None and not connection.closed:  # the test must see it
                     self._failures.append(error)
                     return
-                connection = None  # the server is down; the commit may have counted
+                connection = None  # the server is down (a lost connection has no SQLSTATE); the commit may have counted
             self._done.wait(rng.uniform(0, 2 * self._pause))
 
     def _write(self, connection, marker, rng):

@@ -17,7 +17,8 @@ _FIELDS = {
     "policy_hash": (6, _FIXED64), "incarnation": (7, _FIXED64), "writer_epoch": (8, _VARINT), "sequence": (9, _VARINT),
     "previous_sequence": (10, _VARINT), "commit_lsn": (11, _VARINT), "commit_time": (12, _FIXED64), "xid": (13, _VARINT),
     "chunk": (14, _VARINT), "last": (15, _VARINT), "fragment": (16, _VARINT), "fragments": (17, _VARINT),
-    "through_lsn": (18, _VARINT), "sent_at": (19, _FIXED64), "vector": (20, _BYTES)}
+    "through_lsn": (18, _VARINT), "sent_at": (19, _FIXED64), "vector": (20, _BYTES),
+    "closed_time": (21, _FIXED64)}
 
 
 class RawRecord:

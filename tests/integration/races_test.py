@@ -1,0 +1,191 @@
+"""Two operations on one key in the same moment: docs/decisions/0002, C, F and G, each brought about on purpose.
+
+A local commit that has its time and is not visible yet is one that waits for a synchronous standby which does not exist.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+
+import pytest
+
+from harness.waiting import wait_until
+
+SCHEMA = "CREATE TABLE item (id int PRIMARY KEY, tag text)"
+TABLES = ["public.item"]
+
+
+@contextlib.contextmanager
+def invisible_commit(region, statement):
+    """Runs the statement; its commit is stamped and in the WAL, and nobody sees it while the block runs."""
+    region.postgres.set(synchronous_standby_names="nobody")
+    region.postgres.reload()
+    wait_until(lambda: region.sql("SHOW synchronous_standby_names") == [("nobody",)], "the setting")
+    thread = threading.Thread(target=region.sql, args=(statement,))
+    thread.start()
+    try:
+        wait_until(lambda: region.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"), "the commit to wait")
+        yield
+    finally:
+        region.postgres.set(synchronous_standby_names="")
+        region.postgres.reload()
+        thread.join()
+
+
+@contextlib.contextmanager
+def decoder_stopped(region):
+    """The region's own capture hears nothing of its database while the block runs."""
+    [(pid,)] = region.sql(r"SELECT active_pid FROM pg_replication_slots WHERE slot_name NOT LIKE '%\_to\_%'")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def locked(region, statement):
+    """What the statement locks stays locked while the block runs."""
+    connection = region.connect(autocommit=False)
+    try:
+        connection.cursor().execute(statement)
+        yield
+    finally:
+        connection.rollback()
+        connection.close()
+
+
+def wait_applied(group, origin, reader):
+    """Until what `origin` has committed is in effect at `reader`."""
+    group.wait_for_markers(group.mark([origin]), regions=[reader])
+
+
+def wait_no_tombstones(group):
+    for region in group:
+        wait_until(lambda: region.sql("SELECT count(*) FROM pgduet.tombstone") == [(0,)], f"the tombstones of {region.name} to go")
+
+
+def assert_same_items(group):
+    group.wait_converged()
+    first, *others = group
+    for other in others:
+        wait_until(lambda: first.text_rows("item") == other.text_rows("item"), f"{first.name} and {other.name} to be equal")
+
+
+class TestTwoRegions:
+    @pytest.fixture(scope="class")
+    def group(self, group_of_class):
+        return group_of_class("direct", ["a", "b"], schema=SCHEMA, tables=TABLES)
+
+    @pytest.mark.parametrize("statement", ["DELETE FROM item WHERE id = 1", "TRUNCATE item"])
+    def test_a_remote_delete_removes_a_local_insert_that_becomes_visible_after_it(self, group, statement):
+        a, b = group["a"], group["b"]
+        a.sql("INSERT INTO item VALUES (1, 'old')")
+        group.wait_converged()
+        logged = len(b.conflicts("item"))
+        with group.paused("b", "a"):
+            b.sql("DELETE FROM item WHERE id = 1")
+            with invisible_commit(b, "INSERT INTO item VALUES (1, 'missed')"):
+                a.sql(statement)
+                wait_applied(group, "a", "b")
+                assert b.rows("item") == []
+            wait_until(lambda: b.rows("item") == [], "the missed row to go")
+        assert_same_items(group)
+        assert a.rows("item") == []
+        missed = [c for c in b.conflicts("item")[logged:] if c["kind"] == "delete_origin_differs"]
+        assert [(c["decision"], c["local_row"], c["local_region"], c["remote_region"], c["remote_operation"]) for c in missed] == [
+            ("apply_remote", {"id": 1, "tag": "missed"}, "b", "a", statement.split()[0].lower())]
+        wait_no_tombstones(group)
+
+    def test_a_newer_local_insert_that_becomes_visible_late_stays(self, group):
+        a, b = group["a"], group["b"]
+        a.sql("INSERT INTO item VALUES (2, 'old')")
+        group.wait_converged()
+        with group.paused():
+            b.sql("DELETE FROM item WHERE id = 2")
+            a.sql("DELETE FROM item WHERE id = 2")
+            with invisible_commit(b, "INSERT INTO item VALUES (2, 'newer')"):
+                group.link("b", "a").heal()
+                wait_applied(group, "a", "b")
+        assert_same_items(group)
+        assert a.rows("item") == [(2, "newer")]
+        wait_no_tombstones(group)
+
+    def test_a_tombstone_stays_while_the_peer_may_still_publish_something_older(self, group):
+        a, b = group["a"], group["b"]
+        a.sql("INSERT INTO item VALUES (3, 'x')")
+        group.wait_converged()
+        with locked(a, "INSERT INTO item VALUES (4, 'open')"):
+            closed = a.agent.metrics()["pgduet_closed_time_age_seconds"]
+            b.sql("DELETE FROM item WHERE id = 3")
+            group.wait_converged()
+            wait_until(lambda: a.agent.metrics()["pgduet_closed_time_age_seconds"] > closed + 3, "some rounds of housekeeping")
+            assert b.sql("SELECT count(*) FROM pgduet.tombstone") == [(1,)]
+        wait_no_tombstones(group)
+
+    def test_a_local_delete_between_two_transactions_of_a_backlog_is_decided_alike(self, group):
+        a, b = group["a"], group["b"]
+        a.sql("INSERT INTO item VALUES (10, 'lock')")
+        group.wait_converged()
+        with group.paused("b", "a"), decoder_stopped(b):
+            with locked(b, "SELECT FROM item WHERE id = 10 FOR UPDATE"):
+                a.sql("UPDATE item SET tag = 'waits' WHERE id = 10")
+                wait_until(lambda: b.sql("SELECT 1 FROM pg_stat_activity WHERE application_name = 'pgduet apply a' "
+                                         "AND wait_event_type = 'Lock'"), "b to wait for the lock")
+                b.sql("INSERT INTO item VALUES (11, 'b')")
+                a.sql("INSERT INTO item VALUES (11, 'a')")
+                b.sql("DELETE FROM item WHERE id = 11")
+                a.sql("INSERT INTO item VALUES (12, 'a')")
+                wait_until(lambda: a.sql(r"SELECT 1 FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid "
+                                         r"WHERE s.slot_name LIKE '%\_to\_b' AND r.sent_lsn >= pg_current_wal_flush_lsn()"),
+                           "the backlog to be read")
+            wait_applied(group, "a", "b")
+        assert_same_items(group)
+        assert 11 not in [id for id, _ in a.rows("item")]
+
+    def test_a_backlog_is_applied_in_batches(self, group):
+        a, b = group["a"], group["b"]
+        backlog = 2000
+        [(before,)] = b.sql("SELECT count(*) FROM pgduet.progress")
+        with group.paused("a", "b"):
+            a.sql(f"DO $$ BEGIN FOR i IN 1..{backlog} LOOP INSERT INTO item VALUES (1000 + i, 'x'); COMMIT; END LOOP; END $$")
+        assert_same_items(group)
+        [(after,)] = b.sql("SELECT count(*) FROM pgduet.progress")
+        assert after - before < backlog / 4
+
+
+class TestThreeRegions:
+    @pytest.fixture(scope="class")
+    def group(self, group_of_class):
+        return group_of_class("kafka", ["a", "b", "c"], schema=SCHEMA, tables=TABLES)
+
+    def test_rows_inserted_after_a_truncate_in_one_transaction_arrive(self, group):
+        group["a"].sql("INSERT INTO item SELECT i, 'old' FROM generate_series(1, 10) i")
+        group.wait_converged()
+        group["b"].sql("DELETE FROM item WHERE id <= 5")  # its tombstones send these keys the slow way
+        group.wait_converged()
+        with group["a"].transaction() as cursor:
+            cursor.execute("TRUNCATE item")
+            cursor.execute("INSERT INTO item SELECT i, 'new' FROM generate_series(1, 20) i")
+        assert_same_items(group)
+        assert group["c"].rows("item") == sorted(((i, "new") for i in range(1, 21)), key=repr)
+        assert not any(region.conflicts("item") for region in group)
+
+    def test_a_key_deleted_and_inserted_in_different_chunks_of_a_transaction_arrives(self, group):
+        group["a"].sql("INSERT INTO item VALUES (100, 'old') ON CONFLICT DO NOTHING")
+        group.wait_converged()
+        with group["a"].transaction() as cursor:
+            cursor.execute("DELETE FROM item WHERE id = 100")
+            cursor.execute("INSERT INTO item SELECT i, repeat('x', 2000) FROM generate_series(101, 1100) i")
+            cursor.execute("INSERT INTO item VALUES (100, 'new')")
+        assert_same_items(group)
+        assert (100, "new") in group["b"].rows("item")
+        assert not any(region.conflicts("item") for region in group)
+
+    def test_tombstones_of_remote_deletes_are_swept_and_go(self, group):
+        group["a"].sql("INSERT INTO item SELECT i, 'x' FROM generate_series(2001, 7000) i")
+        group.wait_converged()
+        group["b"].sql("DELETE FROM item WHERE id > 2000")
+        assert_same_items(group)
+        wait_no_tombstones(group)
