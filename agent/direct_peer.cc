@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/named_error.h"
 #include "base/thread_name.h"
+#include "transport/policy_difference.h"
 
 namespace pgduet {
 namespace {
@@ -33,29 +34,65 @@ DirectPeer::DirectPeer(const Config& config, const RegionConfig& self, const Reg
 
 void DirectPeer::Start() {
   thread_ = std::jthread([this](std::stop_token stop) { Run(std::move(stop)); });
+  policy_thread_ = std::jthread([this](std::stop_token stop) { WatchPolicy(std::move(stop)); });
 }
 
 void DirectPeer::Stop() {
-  if (!thread_.joinable()) return;
-  thread_.request_stop();
-  thread_.join();
+  for (std::jthread* thread : {&thread_, &policy_thread_}) {
+    thread->request_stop();
+    if (thread->joinable()) thread->join();
+  }
 }
 
 absl::StatusOr<std::unique_ptr<LogReader>> DirectPeer::MakeReader() { return log_->OpenReader(); }
 
 absl::Status DirectPeer::error() const {
   std::scoped_lock lock(mutex_);
-  return error_;
+  return error_.ok() ? policy_error_ : error_;
 }
 
-// What somebody has to mend stops the applier, too: its stream says so in its state, metrics and log.
 void DirectPeer::SetError(const absl::Status& error) {
   {
     std::scoped_lock lock(mutex_);
     error_ = error;
   }
-  const bool stands = absl::IsFailedPrecondition(error) || absl::IsDataLoss(error) || absl::IsInvalidArgument(error);
-  log_->SetFault(stands ? error : absl::OkStatus());
+  TellReader();
+}
+
+void DirectPeer::SetPolicyError(const absl::Status& error) {
+  {
+    std::scoped_lock lock(mutex_);
+    policy_error_ = error;
+  }
+  TellReader();
+}
+
+// What somebody has to mend stops the applier, too: its stream says so in its state, metrics and log.
+void DirectPeer::TellReader() {
+  const absl::Status now = error();
+  const bool stands = absl::IsFailedPrecondition(now) || absl::IsDataLoss(now) || absl::IsInvalidArgument(now);
+  log_->SetFault(stands ? now : absl::OkStatus());
+}
+
+// The peer's agent notes its policies in its database at each start; the records that we make of its WAL do not tell them.
+void DirectPeer::WatchPolicy(std::stop_token stop) {
+  NameThisThread(("policy " + peer_.name).substr(0, 15).c_str());
+  const std::string ours = CanonicalPolicyText(config_);
+  std::unique_ptr<PgConnection> connection;
+  do {
+    if (connection == nullptr) {
+      auto opened = PgConnection::Open({.conninfo = peer_.postgres, .application_name = "pgduet policy", .settings = PinnedSettings()});
+      if (!opened.ok()) continue;
+      connection = *std::move(opened);
+    }
+    absl::StatusOr<PgResult> row = connection->Query("SELECT policy_text FROM pgduet.identity");
+    if (!row.ok() || row->rows() != 1) {
+      connection.reset();
+      continue;
+    }
+    const std::string theirs(row->Text(0, 0));
+    SetPolicyError(theirs.empty() || theirs == ours ? absl::OkStatus() : PolicyMismatch(DescribePolicyDifference(ours, theirs)));
+  } while (SleepFor(absl::Seconds(2), stop));
 }
 
 absl::StatusOr<std::optional<LogTail>> DirectPeer::ReadTail() const {
@@ -116,6 +153,7 @@ void DirectPeer::Run(std::stop_token stop) {
                       [this]() -> absl::StatusOr<std::unique_ptr<LogWriter>> { return log_->OpenWriter(); }, observer,
                       /*metrics=*/nullptr);
   capture.OnState([&](const std::string&) { SetError(capture.GetState().error); });
+  capture.OnInterruption([&](const absl::Status& status) { SetError(status); });
   capture.Run(stop);
 }
 

@@ -31,7 +31,11 @@ class DirectPeer {
  private:
   void Run(std::stop_token stop);
   absl::StatusOr<std::optional<LogTail>> ReadTail() const;
+  void WatchPolicy(std::stop_token stop);
+  // The two things that can be wrong; the log's reader is told of what somebody has to mend.
   void SetError(const absl::Status& error);
+  void SetPolicyError(const absl::Status& error);
+  void TellReader();
 
   const Config config_;
   const RegionConfig self_;
@@ -40,8 +44,10 @@ class DirectPeer {
   std::shared_ptr<DirectLog> log_;
   std::atomic<uint64_t> rounds_ = 0;
   mutable std::mutex mutex_;
-  absl::Status error_;
+  absl::Status error_;         // of the peer's capture
+  absl::Status policy_error_;  // the peer's agent has other policies
   std::jthread thread_;
+  std::jthread policy_thread_;
 };
 
 }  // namespace pgduet

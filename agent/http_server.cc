@@ -35,6 +35,11 @@ class Server : public HttpServer {
     if (thread_.joinable()) thread_.join();
   }
   bool Listen(const std::string& host, int port) {
+    // The library's default shares a taken port (SO_REUSEPORT): half of the questions would go to another agent.
+    server_.set_socket_options([](socket_t socket) {
+      const int yes = 1;
+      setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    });
     if (!server_.bind_to_port(host.c_str(), port)) return false;
     thread_ = std::thread([this] {
       NameThisThread("http");

@@ -6,6 +6,7 @@
 #include "agent/commands/commands.h"
 #include "agent/config.h"
 #include "agent/config_docs.h"
+#include "base/named_error.h"
 
 namespace {
 
@@ -30,8 +31,9 @@ std::optional<pgduet::Invocation> Prepare(const CommandLine& line, int& exit_cod
   if (config->FindRegion(line.region) == nullptr) {
     std::string names;
     for (const pgduet::RegionConfig& region : config->regions) names += " " + region.name;
-    std::fprintf(stderr, "region is missing or unknown: region=%s; use --region or PGDUET_REGION with one of:%s\n",
-                 line.region.c_str(), names.c_str());
+    pgduet::Fail(pgduet::NamedError(absl::StatusCode::kInvalidArgument, "unknown_region",
+                                    "region is missing or unknown: region=" + line.region,
+                                    "Use --region or PGDUET_REGION with one of:" + names));
     return std::nullopt;
   }
   return pgduet::Invocation{.config = *std::move(config), .region = line.region, .json = line.json};

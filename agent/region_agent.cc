@@ -5,6 +5,7 @@
 #include <absl/time/clock.h>
 #include <fmt/format.h>
 
+#include "agent/policy_text.h"
 #include "agent/region_engine.h"
 #include "apply/target_session.h"
 #include "base/backoff.h"
@@ -69,8 +70,9 @@ absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const C
       "group_name, region, rank, incarnation, baseline_lsn, pg_snapshot_xmin(baseline_snapshot)::text, system_identifier, "
       "timeline, writer_epoch";
   absl::StatusOr<PgResult> row = connection->Query(
-      new_run ? fmt::format("UPDATE pgduet.identity SET writer_epoch = writer_epoch + 1 RETURNING {}", kColumns)
-              : fmt::format("SELECT {} FROM pgduet.identity", kColumns));
+      new_run ? fmt::format("UPDATE pgduet.identity SET writer_epoch = writer_epoch + 1, policy_text = $1 RETURNING {}", kColumns)
+              : fmt::format("SELECT {} FROM pgduet.identity", kColumns),
+      new_run ? std::vector<std::optional<std::string>>{CanonicalPolicyText(config)} : std::vector<std::optional<std::string>>{});
   if (!row.ok()) {
     const std::string state = SqlState(row.status());
     if (state == "42P01" || state == "3F000" || state == "42501") return NotInitialized("no readable table pgduet.identity");

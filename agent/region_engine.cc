@@ -159,8 +159,12 @@ std::vector<StreamStatus> RegionEngine::Streams() const {
   for (size_t index = 0; index < appliers_.size(); ++index) {
     const OriginApplier::State state = appliers_[index]->GetState();
     absl::Status error = state.error;
-    if (error.ok() && !direct_peers_.empty()) error = direct_peers_[index]->error();
-    StreamStatus stream = Describe(applier_names_[index], state.state, error);
+    std::string name = state.state;
+    if (error.ok() && !direct_peers_.empty()) {
+      error = direct_peers_[index]->error();
+      if (!error.ok()) name = "reconnecting";  // nothing arrives, though what has arrived is applied
+    }
+    StreamStatus stream = Describe(applier_names_[index], std::move(name), error);
     stream.sequence = state.applied.sequence;
     stream.commit_lsn = state.applied.commit_lsn.ToString();
     stream.log_offset = state.log_offset;

@@ -107,7 +107,16 @@ absl::Status ApplyTransaction::CompleteMove(Segment& segment) {
   return absl::OkStatus();
 }
 
+// The server does not say of which table the value was that it refused.
 absl::Status ApplyTransaction::ApplySegment(const Segment& segment, const std::vector<ApplyUnit>& units) {
+  absl::Status status = DecideSegment(segment, units);
+  if (!SqlState(status).starts_with("22")) return status;
+  std::string names;
+  for (const TableGroups& table : segment.tables) names += (names.empty() ? "" : ", ") + table.table->quoted;
+  return WithContext(status, "apply: table=" + names);
+}
+
+absl::Status ApplyTransaction::DecideSegment(const Segment& segment, const std::vector<ApplyUnit>& units) {
   std::vector<std::vector<size_t>> left(segment.tables.size());
   if (grouping_ == Grouping::kByKey) {
     SetPath set_path(scope_, units, units.front().vector, inserted_, counts_);

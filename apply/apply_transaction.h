@@ -43,6 +43,7 @@ class ApplyTransaction {
   // Fills what an incomplete move lacks from the row under the old key.
   absl::Status CompleteMove(Segment& segment);
   absl::Status ApplySegment(const Segment& segment, const std::vector<ApplyUnit>& units);
+  absl::Status DecideSegment(const Segment& segment, const std::vector<ApplyUnit>& units);
   absl::Status ApplyByRow(const TableGroups& table, std::vector<size_t> groups, const std::vector<ApplyUnit>& units);
   absl::Status DecideLateDeletes(const std::vector<KeyDelete>& deletes, const RecordHeader& last);
   absl::Status DecideLateDelete(const KeyDelete& one, const RecordHeader& last);

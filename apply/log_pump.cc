@@ -27,7 +27,11 @@ void LogPump::Run(std::stop_token stop) {
       queue_.Push({.status = entry.status()}, 1);
       return;
     }
-    if (!entry->has_value()) continue;
+    if (!entry->has_value()) {
+      if (stream_.doubt().ok()) continue;
+      queue_.Push({.status = stream_.doubt()}, 1);
+      return;
+    }
     absl::StatusOr<StreamEvent> event = stream_.Accept((*entry)->offset, (*entry)->bytes);
     if (!event.ok()) {
       queue_.Push({.status = event.status()}, 1);

@@ -46,6 +46,7 @@ void CaptureLoop::Run(std::stop_token stop) {
     const bool passing = absl::IsUnavailable(status) || absl::IsAborted(status) || absl::IsCancelled(status);
     if (passing) {
       SetState("reconnecting", status);
+      on_interruption_(status);
       LogWarning("capture", "stream interrupted", status, {{"slot", options_.slot}});
       SleepFor(backoff.Next(), stop);
       continue;

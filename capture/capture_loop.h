@@ -57,6 +57,8 @@ class CaptureLoop {
   // Until stopped. Errors are retried for ever and shown in State(); `on_state` hears of each stop and recovery.
   void Run(std::stop_token stop);
   void OnState(std::function<void(const std::string& error)> on_state) { on_state_ = std::move(on_state); }
+  // What passes by itself (a lost connection), each time.
+  void OnInterruption(std::function<void(const absl::Status&)> on_interruption) { on_interruption_ = std::move(on_interruption); }
   State GetState() const;
   uint64_t rounds() const { return rounds_.load(std::memory_order_relaxed); }
 
@@ -69,6 +71,7 @@ class CaptureLoop {
   LocalObserver& observer_;
   CaptureMetrics* metrics_;  // may be null
   std::function<void(const std::string& error)> on_state_ = [](const std::string&) {};
+  std::function<void(const absl::Status&)> on_interruption_ = [](const absl::Status&) {};
   std::atomic<uint64_t> rounds_ = 0;
   mutable std::mutex mutex_;
   State state_;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/named_error.h"
+
 namespace pgduet {
 namespace {
 
@@ -39,6 +41,12 @@ std::string DescribePolicyDifference(std::string_view here, std::string_view the
     return fmt::format("here {}, there {}", Quoted(ours), Quoted(theirs));
   }
   return "the texts are equal, the hashes are not: the agents' versions differ";
+}
+
+absl::Status PolicyMismatch(std::string_view detail) {
+  return NamedError(absl::StatusCode::kFailedPrecondition, "policy_mismatch",
+                    fmt::format("origin has other policies than this region: {}", detail),
+                    "Give both agents the same configuration file and restart the one that has the old one.");
 }
 
 }  // namespace pgduet

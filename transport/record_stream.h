@@ -58,6 +58,9 @@ class RecordStream {
   // The place of the reader's database when the transaction being read is undone.
   const Position& applied() const { return applied_; }
 
+  // policy_mismatch while the newest entry is a heartbeat of other policies: an error once nothing better comes.
+  const absl::Status& doubt() const { return doubt_; }
+
  private:
   // A transaction of which chunks have been handed out, or are being joined.
   struct Run {
@@ -91,6 +94,7 @@ class RecordStream {
   std::optional<Run> run_;
   Join join_;
   bool handed_out_ = false;  // a chunk of sequence applied_.sequence + 1 has been handed out
+  absl::Status doubt_;
   std::string peer_policy_text_;
   RelationCache relations_;
 };

@@ -20,6 +20,8 @@ CREATE TABLE IF NOT EXISTS pgduet.identity (
   writer_epoch        bigint NOT NULL DEFAULT 0,  -- runs of the agent; the newest writer of the topic wins
   created_at          timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- The canonical policies of the agent's last start: with `direct` its peers compare them with theirs.
+ALTER TABLE pgduet.identity ADD COLUMN IF NOT EXISTS policy_text text NOT NULL DEFAULT '';
 
 -- The regions of the group, by rank (their order in the configuration).
 CREATE TABLE IF NOT EXISTS pgduet.region (

@@ -55,7 +55,7 @@ class TestInit:
         assert state_of(region) == before
         assert (group.broker.topics() if group.broker else []) == topics
         if not role_exists:
-            assert "CREATE ROLE pgduet LOGIN REPLICATION" in said
+            assert 'CREATE ROLE "pgduet" LOGIN REPLICATION' in said
         else:
             for text in ("CREATE SCHEMA pgduet", "CREATE TABLE IF NOT EXISTS pgduet.identity", "CREATE PUBLICATION",
                          "CREATE_REPLICATION_SLOT", "pg_replication_origin_create", "GRANT SELECT, INSERT, UPDATE, DELETE"):
@@ -280,7 +280,7 @@ class TestAgentProcess:
             assert process.wait(30) == 0
         lines = [json.loads(line) for line in log.read_text().splitlines()]
         assert {"time", "level", "stage", "event", "region"} <= lines[0].keys()
-        assert any(line.get("error") == "database_unavailable" and line["message"] and line["remedy"] for line in lines)
+        assert any(line.get("error") == "database_unavailable" and line.get("message") and line.get("remedy") for line in lines)
 
     def test_version(self):
         assert re.fullmatch(r"pgduet \d+\.\d+\.\d+\S* \(protocol \d+\)\n", pgduet("version").stdout)

@@ -68,6 +68,29 @@ Scope Crooked() {
   return scope;
 }
 
+// One row, agents and databases that crash all the time, and a WAL writer that sleeps.
+Scope Typhoon() {
+  Scope scope;
+  scope.regions_max = 2;
+  scope.keys_max = 1;
+  scope.turns_max = 4'000;
+  scope.crash_interval = 150;
+  scope.flush_pause_max = 1'500;
+  scope.crash_again_percent = 80;
+  scope.subtransaction_percent = 50;
+  return scope;
+}
+
+// Commits that take long to be seen, on few rows.
+Scope Lingering() {
+  Scope scope;
+  scope.keys_max = 1;
+  scope.crash_interval = 0;
+  scope.late_percent = 50;
+  scope.tick_percent = 60;
+  return scope;
+}
+
 struct PlantedFault {
   const char* name;
   bool Protocol::*part;
@@ -79,7 +102,7 @@ void PrintTo(const PlantedFault& fault, std::ostream* out) { *out << fault.name;
 
 TEST(SimulationTest, NoRunInRoughWeatherBreaksAPromise) {
   const uint64_t runs = FromEnvironment("PGDUET_SIMULATION_RUNS").value_or(500);
-  for (const auto weather : {Stormy, Crooked}) {
+  for (const auto weather : {Stormy, Typhoon, Crooked, Lingering}) {
     for (uint64_t seed = 1; seed <= runs; ++seed) {
       const auto violation = ViolationOf(seed, Protocol(), weather(), false);
       EXPECT_FALSE(violation) << "seed " << seed << ": " << violation.value_or("");
@@ -107,17 +130,18 @@ TEST_P(PlantedFaultTest, IsFound) {
 }
 
 #define PLANTED(part, scope, seed) PlantedFault{#part, &Protocol::part, scope, seed}
+// Not here: batch_highest_time and stream_order. 50,000 runs did not tell them from the whole protocol, because batch_closed lets no
+// batch form in which they would matter (docs/decisions/0002, G); they stay as a second line.
 INSTANTIATE_TEST_SUITE_P(
     All, PlantedFaultTest,
     testing::Values(PLANTED(by_version, Fair, 1), PLANTED(journal_replays, Fair, 29), PLANTED(clock_wait, Fair, 127),
                     PLANTED(causal_hold, Fair, 1), PLANTED(stability, Fair, 2), PLANTED(registration_check, Fair, 53),
                     PLANTED(coverage_by_horizon, Fair, 18), PLANTED(vector_from_wal, Fair, 1), PLANTED(barrier, Fair, 2),
                     PLANTED(confirm_published, Fair, 46), PLANTED(sweep, Fair, 105), PLANTED(batch_closed, Fair, 334),
-                    PLANTED(batch_highest_time, Crooked, 1), PLANTED(stream_order, Crooked, 1),
-                    PLANTED(sweep_hits, Fair, 1629), PLANTED(pending_first, Fair, 810), PLANTED(closed_time, Fair, 4820),
-                    PLANTED(flush_before_load, Stormy, 1), PLANTED(samples_flushed, Stormy, 1),
-                    PLANTED(memory_set_back, Fair, 837), PLANTED(removal_flushed, Stormy, 1),
-                    PLANTED(replay_checks_vector, Fair, 6934), PLANTED(time_lookup_bounded, Fair, 6025),
+                    PLANTED(sweep_hits, Fair, 1629), PLANTED(pending_first, Fair, 810), PLANTED(closed_time, Lingering, 3086),
+                    PLANTED(flush_before_load, Stormy, 7546), PLANTED(samples_flushed, Typhoon, 19255),
+                    PLANTED(memory_set_back, Fair, 837), PLANTED(removal_flushed, Stormy, 11572),
+                    PLANTED(replay_checks_vector, Fair, 7374), PLANTED(time_lookup_bounded, Fair, 6025),
                     PLANTED(own_tombstones, Fair, 22)),
     [](const auto& fault) { return fault.param.name; });
 #undef PLANTED

@@ -221,11 +221,21 @@ TEST_F(RecordStreamTest, AnotherPolicyIsNamedByItsFirstDifferentSetting) {
 }
 
 TEST_F(RecordStreamTest, AnotherPolicyIsToldByHashWhenNothingWasAnnounced) {
-  Record record = SampleHeartbeat(10);
+  Record record = SampleTransaction(11);
   record.header.policy_hash = 7;
   const absl::Status status = Refuse(Encode(record));
   EXPECT_EQ(ErrorName(status), "policy_mismatch");
   EXPECT_THAT(std::string(status.message()), HasSubstr("there=0000000000000007"));
+}
+
+// An agent that was restarted with a new file left heartbeats of the old one behind.
+TEST_F(RecordStreamTest, AHeartbeatOfAnotherPolicyIsADoubtUntilABetterRecordComes) {
+  Record record = SampleHeartbeat(10);
+  record.header.policy_hash = 7;
+  EXPECT_EQ(Take(Encode(record)), kNothing);
+  EXPECT_EQ(ErrorName(stream_.doubt()), "policy_mismatch");
+  EXPECT_EQ(Take(Encode(SampleHeartbeat(10))), kHeartbeat);
+  EXPECT_TRUE(stream_.doubt().ok()) << stream_.doubt();
 }
 
 TEST_F(RecordStreamTest, AnotherPolicyOfWhatIsAppliedAlreadyIsNoMatter) {

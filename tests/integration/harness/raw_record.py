@@ -2,7 +2,7 @@
 
     record = RawRecord.parse(message.value())
     record.kind, record.origin, record.sequence ...
-    record.changed(origin=b"elsewhere").encode()     # sound: with the checksum that belongs to it
+    record.changed(origin=b"elsewhere").encode()     # sound: with the checksum, the previous number and the vector that belong to it
 """
 
 import ctypes
@@ -38,7 +38,11 @@ class RawRecord:
         return self.header.get(number, b"" if kind == _BYTES else 0)
 
     def changed(self, protocol=None, body=None, **fields):
+        if "sequence" in fields:
+            fields.setdefault("previous_sequence", fields["sequence"] - 1)
         header = {**self.header, **{_FIELDS[name][0]: value for name, value in fields.items()}}
+        if self.vector:
+            header[_FIELDS["vector"][0]] = _with_own_entry(self.vector, self.rank, RawRecord(self.protocol, header, b""))
         return RawRecord(self.protocol if protocol is None else protocol, header, self.body if body is None else body)
 
     def encode(self):
@@ -56,18 +60,34 @@ def transactions(messages):
     return [record for record in (RawRecord.parse(message.value()) for message in messages) if record.kind == TRANSACTION]
 
 
+def _with_own_entry(vector, old_rank, record):
+    """The vector (repeated VectorEntry) whose entry of the origin is this transaction."""
+    entries = {entry.get(1, 0): entry for entry in (_parse(value) for _, value in _fields(vector))}
+    entries.pop(old_rank, None)
+    entries[record.rank] = {1: record.rank, 2: record.incarnation, 3: record.sequence, 4: record.commit_lsn, 5: record.commit_time}
+    kinds = {1: _VARINT, 2: _FIXED64, 3: _VARINT, 4: _VARINT, 5: _FIXED64}
+    return b"".join(
+        _field(1, _BYTES, b"".join(_field(number, kinds[number], value) for number, value in sorted(entry.items()) if value))
+        for _, entry in sorted(entries.items()))
+
+
 def _parse(data):
-    fields, place = {}, 0
+    return dict(_fields(data))
+
+
+def _fields(data):
+    """(number, value) of each field, repeated ones each."""
+    place = 0
     while place < len(data):
         tag, place = _varint(data, place)
         if tag & 7 == _VARINT:
-            fields[tag >> 3], place = _varint(data, place)
+            value, place = _varint(data, place)
         elif tag & 7 == _FIXED64:
-            fields[tag >> 3], place = struct.unpack_from("<Q", data, place)[0], place + 8
+            value, place = struct.unpack_from("<Q", data, place)[0], place + 8
         else:
             length, place = _varint(data, place)
-            fields[tag >> 3], place = data[place:place + length], place + length
-    return fields
+            value, place = data[place:place + length], place + length
+        yield tag >> 3, value
 
 
 def _varint(data, place):

@@ -10,7 +10,8 @@ class TimedOut(AssertionError):
 
 
 def wait_until(condition, what, timeout=PATIENCE, interval=0.02):
-    """Calls condition() until it returns something true, and returns that. Exceptions pass through."""
+    """Calls condition() until it returns something true, and returns that. Exceptions pass through. `what`: a text, or a function that
+    gives it when the time is over."""
     deadline = time.monotonic() + timeout
     pause = interval
     while True:
@@ -18,7 +19,7 @@ def wait_until(condition, what, timeout=PATIENCE, interval=0.02):
         if result:
             return result
         if time.monotonic() > deadline:
-            raise TimedOut(f"after {timeout:.0f} s still waiting for {what}")
+            raise TimedOut(f"after {timeout:.0f} s still waiting for {what() if callable(what) else what}")
         time.sleep(pause)
         pause = min(pause * 1.3, 0.25)
 
