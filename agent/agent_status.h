@@ -12,12 +12,12 @@ struct StreamStatus {
   std::string error;  // name of the error that interrupted it; empty: none
   std::string message;
   std::string remedy;
-  uint64_t sequence = 0;        // last published or applied transaction
-  std::string commit_lsn;       // its commit LSN at its origin
-  std::string through_lsn;      // capture: decoded up to here; confirmed_lsn: the slot
+  uint64_t sequence = 0;    // last published or applied transaction
+  std::string commit_lsn;   // its commit LSN at its origin
+  std::string through_lsn;  // capture: decoded up to here; confirmed_lsn: the slot
   std::string confirmed_lsn;
-  int64_t log_offset = -1;      // applied streams
-  double lag_seconds = 0;       // age of what is in effect here (applied streams)
+  int64_t log_offset = -1;            // applied streams
+  double lag_seconds = 0;             // age of what is in effect here (applied streams)
   double heartbeat_age_seconds = -1;  // -1: none yet
 };
 

@@ -37,9 +37,12 @@ stream and names the difference.
 std::string ConfigurationReference() {
   std::string text = kHead;
   for (const Setting& setting : Settings()) {
-    const std::string fallback = setting.required ? "required" : setting.fallback.empty() ? "" : fmt::format("`{}`", setting.fallback);
+    const std::string fallback = setting.required           ? "required"
+                                 : setting.fallback.empty() ? ""
+                                                            : fmt::format("`{}`", setting.fallback);
     const std::string example = setting.example.empty() ? "" : fmt::format("`{}`", setting.example);
-    text += fmt::format("| `{}` | {} | {} | {} | {} |\n", Key(setting.path), setting.type, fallback, setting.text, example);
+    text += fmt::format("| `{}` | {} | {} | {} | {} |\n", Key(setting.path), setting.type, fallback,
+                        setting.text, example);
   }
   return text;
 }

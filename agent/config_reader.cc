@@ -219,7 +219,8 @@ class ConfigReader {
       Problem(line, shown, fmt::format("not a region name: '{}'", name),
               "use 1 to 32 of a-z, 0-9 and '-'");
     } else if (name == "local" || name == "housekeeper") {
-      Problem(line, shown, fmt::format("the region name '{}' is reserved", name), "choose another one");
+      Problem(line, shown, fmt::format("the region name '{}' is reserved", name),
+              "choose another one");
     }
     RegionConfig region;
     region.name = name;

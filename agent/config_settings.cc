@@ -173,7 +173,8 @@ const Setting kSettings[] = {
      "other regions; no broker is needed, and each region holds one more slot per peer.",
      AssignTransport},
     {"regions", true, "mapping", "", "",
-     "The regions, 2 to 32, by name (1 to 32 of `a-z`, `0-9`, `-`; `local` and `housekeeper` are reserved). **Their "
+     "The regions, 2 to 32, by name (1 to 32 of `a-z`, `0-9`, `-`; `local` and `housekeeper` are "
+     "reserved). **Their "
      "order is their rank**: "
      "when two writes of a row have the same commit time, the one of the later region in this list "
      "wins. Every region must "

@@ -18,7 +18,9 @@ namespace {
 class NoObserver : public LocalObserver {
  public:
   void LocalTransactionDecoded(const LocalTransaction&) override {}
-  absl::Status LocalChanges(const LocalTransaction&, const ChangeBatch&) override { return absl::OkStatus(); }
+  absl::Status LocalChanges(const LocalTransaction&, const ChangeBatch&) override {
+    return absl::OkStatus();
+  }
   void BarrierDecoded(std::string_view) override {}
   void TimeClosed(CommitTime) override {}
   void DecodedThrough(Lsn) override {}
@@ -29,7 +31,10 @@ class NoObserver : public LocalObserver {
 
 DirectPeer::DirectPeer(const Config& config, const RegionConfig& self, const RegionConfig& peer,
                        const RegionIdentity& identity)
-    : config_(config), self_(self), peer_(peer), identity_(identity),
+    : config_(config),
+      self_(self),
+      peer_(peer),
+      identity_(identity),
       log_(DirectLog::Create([this] { return ReadTail(); })) {}
 
 void DirectPeer::Start() {
@@ -67,21 +72,26 @@ void DirectPeer::SetPolicyError(const absl::Status& error) {
   TellReader();
 }
 
-// What somebody has to mend stops the applier, too: its stream says so in its state, metrics and log.
+// What somebody has to mend stops the applier, too: its stream says so in its state, metrics and
+// log.
 void DirectPeer::TellReader() {
   const absl::Status now = error();
-  const bool stands = absl::IsFailedPrecondition(now) || absl::IsDataLoss(now) || absl::IsInvalidArgument(now);
+  const bool stands =
+      absl::IsFailedPrecondition(now) || absl::IsDataLoss(now) || absl::IsInvalidArgument(now);
   log_->SetFault(stands ? now : absl::OkStatus());
 }
 
-// The peer's agent notes its policies in its database at each start; the records that we make of its WAL do not tell them.
+// The peer's agent notes its policies in its database at each start; the records that we make of
+// its WAL do not tell them.
 void DirectPeer::WatchPolicy(std::stop_token stop) {
   NameThisThread(("policy " + peer_.name).substr(0, 15).c_str());
   const std::string ours = CanonicalPolicyText(config_);
   std::unique_ptr<PgConnection> connection;
   do {
     if (connection == nullptr) {
-      auto opened = PgConnection::Open({.conninfo = peer_.postgres, .application_name = "pgduet policy", .settings = PinnedSettings()});
+      auto opened = PgConnection::Open({.conninfo = peer_.postgres,
+                                        .application_name = "pgduet policy",
+                                        .settings = PinnedSettings()});
       if (!opened.ok()) continue;
       connection = *std::move(opened);
     }
@@ -91,23 +101,30 @@ void DirectPeer::WatchPolicy(std::stop_token stop) {
       continue;
     }
     const std::string theirs(row->Text(0, 0));
-    SetPolicyError(theirs.empty() || theirs == ours ? absl::OkStatus() : PolicyMismatch(DescribePolicyDifference(ours, theirs)));
+    SetPolicyError(theirs.empty() || theirs == ours
+                       ? absl::OkStatus()
+                       : PolicyMismatch(DescribePolicyDifference(ours, theirs)));
   } while (SleepFor(absl::Seconds(2), stop));
 }
 
 absl::StatusOr<std::optional<LogTail>> DirectPeer::ReadTail() const {
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = self_.postgres, .application_name = "pgduet direct tail", .settings = PinnedSettings()}));
+                          PgConnection::Open({.conninfo = self_.postgres,
+                                              .application_name = "pgduet direct tail",
+                                              .settings = PinnedSettings()}));
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult row,
-      connection->Query("SELECT p.incarnation, p.sequence, p.commit_lsn, (extract(epoch FROM p.commit_time) * 1000000)::bigint, "
-                        "greatest(p.through_lsn, h.through_lsn), "
-                        "CASE WHEN h.log_offset > coalesce(p.log_offset, -1) THEN h.vector ELSE p.vector END, h.incarnation "
-                        "FROM (SELECT $1::smallint AS rank) o "
-                        "LEFT JOIN LATERAL (SELECT * FROM pgduet.progress p WHERE p.origin_rank = o.rank "
-                        "ORDER BY p.sequence DESC LIMIT 1) p ON true "
-                        "LEFT JOIN pgduet.heartbeat h ON h.origin_rank = o.rank",
-                        {std::to_string(peer_.rank)}));
+      connection->Query(
+          "SELECT p.incarnation, p.sequence, p.commit_lsn, (extract(epoch FROM p.commit_time) * "
+          "1000000)::bigint, "
+          "greatest(p.through_lsn, h.through_lsn), "
+          "CASE WHEN h.log_offset > coalesce(p.log_offset, -1) THEN h.vector ELSE p.vector END, "
+          "h.incarnation "
+          "FROM (SELECT $1::smallint AS rank) o "
+          "LEFT JOIN LATERAL (SELECT * FROM pgduet.progress p WHERE p.origin_rank = o.rank "
+          "ORDER BY p.sequence DESC LIMIT 1) p ON true "
+          "LEFT JOIN pgduet.heartbeat h ON h.origin_rank = o.rank",
+          {std::to_string(peer_.rank)}));
   if (row.IsNull(0, 0) && row.IsNull(0, 6)) return std::nullopt;
   LogTail tail;
   const std::string incarnation(row.Text(0, row.IsNull(0, 0) ? 6 : 0));
@@ -117,7 +134,10 @@ absl::StatusOr<std::optional<LogTail>> DirectPeer::ReadTail() const {
   if (row.IsNull(0, 0)) return tail;
   tail.sequence = static_cast<uint64_t>(row.Int(0, 1));
   PGDUET_ASSIGN_OR_RETURN(const Lsn commit_lsn, Lsn::Parse(row.Text(0, 2)));
-  tail.last = {.incarnation = tail.incarnation, .sequence = tail.sequence, .commit_lsn = commit_lsn, .commit_time = row.Int(0, 3)};
+  tail.last = {.incarnation = tail.incarnation,
+               .sequence = tail.sequence,
+               .commit_lsn = commit_lsn,
+               .commit_time = row.Int(0, 3)};
   return tail;
 }
 
@@ -130,28 +150,31 @@ void DirectPeer::Run(std::stop_token stop) {
     peer = LoadIdentity(peer_.postgres, config_, peer_.name, /*new_run=*/false);
     SetError(peer.status());
     if (peer.ok()) break;
-    if (ErrorName(peer.status()) != last_error) LogWarning("capture", "peer is not there yet", peer.status(), {{"origin", peer_.name}});
+    if (ErrorName(peer.status()) != last_error)
+      LogWarning("capture", "peer is not there yet", peer.status(), {{"origin", peer_.name}});
     last_error = ErrorName(peer.status());
     SleepFor(backoff.Next(), stop);
   }
   if (stop.stop_requested()) return;
   NoObserver observer;
-  CaptureLoop capture({.conninfo = peer_.postgres,
-                       .slot = PeerSlotName(config_.group, config_.set, self_.name),
-                       .publication = PublicationName(config_.group, config_.set),
-                       .group = config_.group,
-                       .set = config_.set,
-                       .region = peer_.name,
-                       .rank = peer_.rank,
-                       .incarnation = peer->incarnation,
-                       .system_identifier = peer->system_identifier,
-                       .timeline = peer->timeline,
-                       .baseline_lsn = peer->baseline_lsn,
-                       .policy_hash = PolicyHash(config_),
-                       .policy_text = CanonicalPolicyText(config_),
-                       .writer_epoch = identity_.writer_epoch},
-                      [this]() -> absl::StatusOr<std::unique_ptr<LogWriter>> { return log_->OpenWriter(); }, observer,
-                      /*metrics=*/nullptr);
+  CaptureLoop capture(
+      {.conninfo = peer_.postgres,
+       .slot = PeerSlotName(config_.group, config_.set, self_.name),
+       .publication = PublicationName(config_.group, config_.set),
+       .group = config_.group,
+       .set = config_.set,
+       .region = peer_.name,
+       .rank = peer_.rank,
+       .incarnation = peer->incarnation,
+       .system_identifier = peer->system_identifier,
+       .timeline = peer->timeline,
+       .baseline_lsn = peer->baseline_lsn,
+       .policy_hash = PolicyHash(config_),
+       .policy_text = CanonicalPolicyText(config_),
+       .writer_epoch = identity_.writer_epoch},
+      [this]() -> absl::StatusOr<std::unique_ptr<LogWriter>> { return log_->OpenWriter(); },
+      observer,
+      /*metrics=*/nullptr);
   capture.OnState([&](const std::string&) { SetError(capture.GetState().error); });
   capture.OnInterruption([&](const absl::Status& status) { SetError(status); });
   capture.Run(stop);

@@ -1,7 +1,9 @@
-// Transport `direct`: the capture of one peer's database that runs inside the applying agent, on a thread of its own.
+// Transport `direct`: the capture of one peer's database that runs inside the applying agent, on a
+// thread of its own.
 //
-// Waits until the peer's database answers and says who it is, then captures from the slot that the peer keeps for us. What it
-// publishes goes into an in-process log; the applying database's own record of progress is that log's tail.
+// Waits until the peer's database answers and says who it is, then captures from the slot that the
+// peer keeps for us. What it publishes goes into an in-process log; the applying database's own
+// record of progress is that log's tail.
 #pragma once
 
 #include <atomic>
@@ -19,7 +21,8 @@ namespace pgduet {
 
 class DirectPeer {
  public:
-  DirectPeer(const Config& config, const RegionConfig& self, const RegionConfig& peer, const RegionIdentity& identity);
+  DirectPeer(const Config& config, const RegionConfig& self, const RegionConfig& peer,
+             const RegionIdentity& identity);
   ~DirectPeer() { Stop(); }
   void Start();
   void Stop();

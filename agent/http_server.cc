@@ -18,7 +18,8 @@ class Server : public HttpServer {
   Server(HttpCallbacks callbacks, prometheus::Registry& registry) {
     server_.new_task_queue = [] { return new httplib::ThreadPool(2); };
     server_.Get("/metrics", [&registry](const httplib::Request&, httplib::Response& response) {
-      response.set_content(prometheus::TextSerializer().Serialize(registry.Collect()), "text/plain; version=0.0.4");
+      response.set_content(prometheus::TextSerializer().Serialize(registry.Collect()),
+                           "text/plain; version=0.0.4");
     });
     server_.Get("/livez", [callbacks](const httplib::Request&, httplib::Response& response) {
       Answer(response, callbacks.alive(), "alive", "a thread makes no progress");
@@ -35,7 +36,8 @@ class Server : public HttpServer {
     if (thread_.joinable()) thread_.join();
   }
   bool Listen(const std::string& host, int port) {
-    // The library's default shares a taken port (SO_REUSEPORT): half of the questions would go to another agent.
+    // The library's default shares a taken port (SO_REUSEPORT): half of the questions would go to
+    // another agent.
     server_.set_socket_options([](socket_t socket) {
       const int yes = 1;
       setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
@@ -59,7 +61,8 @@ class Server : public HttpServer {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address, HttpCallbacks callbacks,
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address,
+                                                              HttpCallbacks callbacks,
                                                               prometheus::Registry& registry) {
   const size_t colon = address.rfind(':');
   std::string host = address.substr(0, colon);
@@ -69,14 +72,16 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
   if (port <= 0 || !server->Listen(host, port)) {
     return NamedError(absl::StatusCode::kFailedPrecondition, "http_address_refused",
                       fmt::format("cannot listen for HTTP: address={}", address),
-                      "Another process uses the port, or the address is not of this host: change the region's http setting.");
+                      "Another process uses the port, or the address is not of this host: change "
+                      "the region's http setting.");
   }
   return server;
 }
 
 std::string StatusToJson(const AgentStatus& status) {
-  nlohmann::ordered_json json = {{"group", status.group}, {"region", status.region}, {"transport", status.transport},
-                                 {"state", status.state}, {"version", PGDUET_VERSION}, {"tombstones", status.tombstones}};
+  nlohmann::ordered_json json = {
+      {"group", status.group}, {"region", status.region},   {"transport", status.transport},
+      {"state", status.state}, {"version", PGDUET_VERSION}, {"tombstones", status.tombstones}};
   if (!status.error.empty()) {
     json["error"] = status.error;
     json["message"] = status.message;

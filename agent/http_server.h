@@ -1,4 +1,5 @@
-// The agent's HTTP: /metrics, /livez, /readyz, /status. One port, loopback by default; read-only, no row values.
+// The agent's HTTP: /metrics, /livez, /readyz, /status. One port, loopback by default; read-only,
+// no row values.
 //
 // Threads: httplib's own; the callbacks are called from them and must be thread-safe.
 #pragma once
@@ -23,7 +24,8 @@ struct HttpCallbacks {
 class HttpServer {
  public:
   // `address`: "host:port". Errors: http_address_refused.
-  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& address, HttpCallbacks callbacks,
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& address,
+                                                           HttpCallbacks callbacks,
                                                            prometheus::Registry& registry);
   virtual ~HttpServer() = default;
 };

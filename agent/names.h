@@ -17,7 +17,8 @@ std::string PeerSlotName(std::string_view group, std::string_view set, std::stri
 std::string PublicationName(std::string_view group, std::string_view set);
 // The topic: TopicName in transport/kafka_log.h.
 
-// Region names of the origins for the agent's own work: the delete journal's, the housekeeper's (sweeps, closed times).
+// Region names of the origins for the agent's own work: the delete journal's, the housekeeper's
+// (sweeps, closed times).
 inline constexpr std::string_view kLocalOriginRegion = "local";
 inline constexpr std::string_view kHousekeeperOriginRegion = "housekeeper";
 // The replication origins of one database: one for each other region, then those two.

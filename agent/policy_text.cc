@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
-
 namespace pgduet {
 namespace {
 
@@ -26,7 +25,8 @@ std::string Escaped(std::string_view name) {
   return text;
 }
 
-// Of what the settings mean. Not the records' protocol: an agent reads older ones, so that regions can be upgraded one by one.
+// Of what the settings mean. Not the records' protocol: an agent reads older ones, so that regions
+// can be upgraded one by one.
 constexpr int kPolicyProtocol = 1;
 
 }  // namespace

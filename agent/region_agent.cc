@@ -17,19 +17,23 @@
 namespace pgduet {
 namespace {
 
-// A thread that makes no round for this long is stuck. Long statements (a huge transaction) count as rounds only at their end.
+// A thread that makes no round for this long is stuck. Long statements (a huge transaction) count
+// as rounds only at their end.
 constexpr absl::Duration kStuckAfter = absl::Minutes(10);
 
 absl::Status NotInitialized(std::string_view detail) {
   return NamedError(absl::StatusCode::kFailedPrecondition, "not_initialized",
-                    fmt::format("this database is not set up for pgduet: {}", detail), "Run 'pgduet init' for this region.");
+                    fmt::format("this database is not set up for pgduet: {}", detail),
+                    "Run 'pgduet init' for this region.");
 }
 
 absl::Status CheckIdentity(const PgResult& row, const Config& config, const RegionConfig& region) {
   const auto differs = [](std::string_view what, std::string_view database, std::string_view file) {
-    return NamedError(absl::StatusCode::kFailedPrecondition, "identity_mismatch",
-                      fmt::format("the database was set up as another {}: database={} config={}", what, database, file),
-                      "Check --region and the region's conninfo; two regions must not share a database.");
+    return NamedError(
+        absl::StatusCode::kFailedPrecondition, "identity_mismatch",
+        fmt::format("the database was set up as another {}: database={} config={}", what, database,
+                    file),
+        "Check --region and the region's conninfo; two regions must not share a database.");
   };
   if (row.Text(0, 0) != config.group) return differs("group", row.Text(0, 0), config.group);
   if (row.Text(0, 1) != region.name) return differs("region", row.Text(0, 1), region.name);
@@ -41,47 +45,60 @@ absl::Status CheckIdentity(const PgResult& row, const Config& config, const Regi
 
 // A run needs the tables that this version knows; `check` says the same.
 absl::Status CheckSidecarVersion(PgConnection& connection) {
-  PGDUET_ASSIGN_OR_RETURN(const PgResult version, connection.Query("SELECT schema_version FROM pgduet.identity"));
+  PGDUET_ASSIGN_OR_RETURN(const PgResult version,
+                          connection.Query("SELECT schema_version FROM pgduet.identity"));
   if (version.rows() != 1 || version.Int(0, 0) == kSidecarVersion) return absl::OkStatus();
   return NamedError(absl::StatusCode::kFailedPrecondition, "sidecar_version",
-                    fmt::format("the sidecar schema is of another version: found={} needed={}", version.Int(0, 0), kSidecarVersion),
+                    fmt::format("the sidecar schema is of another version: found={} needed={}",
+                                version.Int(0, 0), kSidecarVersion),
                     "Run 'pgduet init' for this region with the version that the agent has.");
 }
 
 absl::StatusOr<std::vector<uint32_t>> LoadBaselineXids(PgConnection& connection) {
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult rows,
-      connection.Query("SELECT (x & 4294967295)::text FROM pgduet.identity i, generate_series(pg_snapshot_xmin(i.baseline_snapshot)"
-                       "::text::bigint, pg_snapshot_xmax(i.baseline_snapshot)::text::bigint - 1) x "
-                       "WHERE pg_visible_in_snapshot(x::text::xid8, i.baseline_snapshot) LIMIT 1000000"));
+      connection.Query(
+          "SELECT (x & 4294967295)::text FROM pgduet.identity i, "
+          "generate_series(pg_snapshot_xmin(i.baseline_snapshot)"
+          "::text::bigint, pg_snapshot_xmax(i.baseline_snapshot)::text::bigint - 1) x "
+          "WHERE pg_visible_in_snapshot(x::text::xid8, i.baseline_snapshot) LIMIT 1000000"));
   std::vector<uint32_t> xids;
-  for (int row = 0; row < rows.rows(); ++row) xids.push_back(static_cast<uint32_t>(rows.Int(row, 0)));
+  for (int row = 0; row < rows.rows(); ++row)
+    xids.push_back(static_cast<uint32_t>(rows.Int(row, 0)));
   return xids;
 }
 
 }  // namespace
 
-absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const Config& config, const std::string& region_name,
-                                            bool new_run) {
+absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const Config& config,
+                                            const std::string& region_name, bool new_run) {
   const RegionConfig& region = *config.FindRegion(region_name);
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = conninfo, .application_name = "pgduet start", .settings = PinnedSettings()}));
+                          PgConnection::Open({.conninfo = conninfo,
+                                              .application_name = "pgduet start",
+                                              .settings = PinnedSettings()}));
   constexpr char kColumns[] =
-      "group_name, region, rank, incarnation, baseline_lsn, pg_snapshot_xmin(baseline_snapshot)::text, system_identifier, "
+      "group_name, region, rank, incarnation, baseline_lsn, "
+      "pg_snapshot_xmin(baseline_snapshot)::text, system_identifier, "
       "timeline, writer_epoch";
   absl::StatusOr<PgResult> row = connection->Query(
-      new_run ? fmt::format("UPDATE pgduet.identity SET writer_epoch = writer_epoch + 1, policy_text = $1 RETURNING {}", kColumns)
+      new_run ? fmt::format("UPDATE pgduet.identity SET writer_epoch = writer_epoch + 1, "
+                            "policy_text = $1 RETURNING {}",
+                            kColumns)
               : fmt::format("SELECT {} FROM pgduet.identity", kColumns),
-      new_run ? std::vector<std::optional<std::string>>{CanonicalPolicyText(config)} : std::vector<std::optional<std::string>>{});
+      new_run ? std::vector<std::optional<std::string>>{CanonicalPolicyText(config)}
+              : std::vector<std::optional<std::string>>{});
   if (!row.ok()) {
     const std::string state = SqlState(row.status());
-    if (state == "42P01" || state == "3F000" || state == "42501") return NotInitialized("no readable table pgduet.identity");
+    if (state == "42P01" || state == "3F000" || state == "42501")
+      return NotInitialized("no readable table pgduet.identity");
     return row.status();
   }
   if (row->rows() != 1) return NotInitialized("pgduet.identity is empty");
   PGDUET_RETURN_IF_ERROR(CheckIdentity(*row, config, region));
   if (new_run) PGDUET_RETURN_IF_ERROR(CheckSidecarVersion(*connection));
-  RegionIdentity identity{.group = config.group, .set = config.set, .regions = {}, .rank = region.rank};
+  RegionIdentity identity{
+      .group = config.group, .set = config.set, .regions = {}, .rank = region.rank};
   for (const RegionConfig& one : config.regions) identity.regions.push_back(one.name);
   identity.incarnation = std::strtoull(std::string(row->Text(0, 3)).c_str(), nullptr, 16);
   PGDUET_ASSIGN_OR_RETURN(identity.baseline_lsn, Lsn::Parse(row->Text(0, 4)));
@@ -93,17 +110,20 @@ absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const C
   return identity;
 }
 
-absl::StatusOr<std::unique_ptr<RegionAgent>> RegionAgent::Create(const Config& config, const std::string& region,
+absl::StatusOr<std::unique_ptr<RegionAgent>> RegionAgent::Create(const Config& config,
+                                                                 const std::string& region,
                                                                  prometheus::Registry& registry) {
   const RegionConfig* found = config.FindRegion(region);
   if (found == nullptr) {
     return NamedError(absl::StatusCode::kInvalidArgument, "unknown_region",
-                      fmt::format("the group has no such region: region={}", region), "Give one of the config's regions.");
+                      fmt::format("the group has no such region: region={}", region),
+                      "Give one of the config's regions.");
   }
   return std::unique_ptr<RegionAgent>(new RegionAgent(config, *found, registry));
 }
 
-RegionAgent::RegionAgent(const Config& config, const RegionConfig& region, prometheus::Registry& registry)
+RegionAgent::RegionAgent(const Config& config, const RegionConfig& region,
+                         prometheus::Registry& registry)
     : config_(config), region_(region), registry_(registry) {}
 
 RegionAgent::~RegionAgent() { Stop(); }
@@ -137,9 +157,12 @@ void RegionAgent::Supervise(std::stop_token stop) {
 }
 
 absl::Status RegionAgent::StartEngine() {
-  PGDUET_ASSIGN_OR_RETURN(RegionIdentity identity, LoadIdentity(region_.postgres, config_, region_.name, /*new_run=*/true));
-  PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = region_.postgres, .application_name = "pgduet start", .settings = {}}));
+  PGDUET_ASSIGN_OR_RETURN(RegionIdentity identity,
+                          LoadIdentity(region_.postgres, config_, region_.name, /*new_run=*/true));
+  PGDUET_ASSIGN_OR_RETURN(
+      const std::unique_ptr<PgConnection> connection,
+      PgConnection::Open(
+          {.conninfo = region_.postgres, .application_name = "pgduet start", .settings = {}}));
   PGDUET_RETURN_IF_ERROR(CheckCommitTimestamps(*connection));
   auto engine = std::make_shared<RegionEngine>(config_, region_, std::move(identity), registry_);
   PGDUET_RETURN_IF_ERROR(engine->Start());
@@ -161,7 +184,9 @@ void RegionAgent::Stop() {
 }
 
 AgentStatus RegionAgent::Status() const {
-  AgentStatus status{.group = config_.group, .region = region_.name, .transport = std::string(TransportName(config_.transport))};
+  AgentStatus status{.group = config_.group,
+                     .region = region_.name,
+                     .transport = std::string(TransportName(config_.transport))};
   std::scoped_lock lock(mutex_);
   status.state = stopping_ ? "stopping" : "starting";
   if (!start_error_.ok()) {
@@ -172,9 +197,11 @@ AgentStatus RegionAgent::Status() const {
   if (engine_ == nullptr) return status;
   status.streams = engine_->Streams();
   status.tombstones = engine_->tombstones();
-  const bool all_run = std::all_of(status.streams.begin(), status.streams.end(), [](const StreamStatus& stream) {
-    return stream.state == "streaming" || stream.state == "running" || stream.state == "holding";
-  });
+  const bool all_run =
+      std::all_of(status.streams.begin(), status.streams.end(), [](const StreamStatus& stream) {
+        return stream.state == "streaming" || stream.state == "running" ||
+               stream.state == "holding";
+      });
   status.state = all_run ? "running" : "degraded";
   return status;
 }

@@ -1,7 +1,9 @@
-// One region's agent: capture of the local database, one applier for each peer, housekeeping; started, watched, stopped.
+// One region's agent: capture of the local database, one applier for each peer, housekeeping;
+// started, watched, stopped.
 //
-// The database and the brokers may be away when it starts: the supervisor thread keeps trying. Threads: the public methods
-// may be called from any; docs/architecture.md lists the threads inside.
+// The database and the brokers may be away when it starts: the supervisor thread keeps trying.
+// Threads: the public methods may be called from any; docs/architecture.md lists the threads
+// inside.
 #pragma once
 
 #include <atomic>
@@ -23,7 +25,8 @@ class RegionEngine;
 
 class RegionAgent {
  public:
-  static absl::StatusOr<std::unique_ptr<RegionAgent>> Create(const Config& config, const std::string& region,
+  static absl::StatusOr<std::unique_ptr<RegionAgent>> Create(const Config& config,
+                                                             const std::string& region,
                                                              prometheus::Registry& registry);
   ~RegionAgent();
   absl::Status Start();
@@ -46,12 +49,14 @@ class RegionAgent {
   absl::Status start_error_;
   bool stopping_ = false;
   mutable std::mutex progress_mutex_;
-  mutable std::vector<std::pair<uint64_t, absl::Time>> progress_;  // rounds of each thread, and when they last grew
+  mutable std::vector<std::pair<uint64_t, absl::Time>>
+      progress_;  // rounds of each thread, and when they last grew
   std::jthread supervisor_;
 };
 
-// Who the database says it is; counts one run of the agent (writer epoch). Errors: not_initialized, identity_mismatch.
-absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const Config& config, const std::string& region,
-                                            bool new_run);
+// Who the database says it is; counts one run of the agent (writer epoch). Errors: not_initialized,
+// identity_mismatch.
+absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const Config& config,
+                                            const std::string& region, bool new_run);
 
 }  // namespace pgduet

@@ -18,9 +18,11 @@
 namespace pgduet {
 namespace {
 
-KafkaLogOptions LogOptions(const Config& config, const RegionConfig& owner, const RegionConfig& reader) {
+KafkaLogOptions LogOptions(const Config& config, const RegionConfig& owner,
+                           const RegionConfig& reader) {
   KafkaLogOptions options;
-  options.kafka = {.brokers = owner.kafka_brokers, .properties = config.kafka_properties,
+  options.kafka = {.brokers = owner.kafka_brokers,
+                   .properties = config.kafka_properties,
                    .client_id = "pgduet-" + reader.name};
   options.topic = TopicName(config.group, owner.name, config.set);
   options.group = config.group;
@@ -39,25 +41,35 @@ StreamStatus Describe(std::string name, std::string state, const absl::Status& e
 }
 
 double SecondsSince(CommitTime time) {
-  return time <= 0 ? -1 : std::max(0.0, absl::ToDoubleSeconds(absl::Now() - absl::FromUnixMicros(time)));
+  return time <= 0 ? -1
+                   : std::max(0.0, absl::ToDoubleSeconds(absl::Now() - absl::FromUnixMicros(time)));
 }
 
 }  // namespace
 
-RegionEngine::RegionEngine(const Config& config, const RegionConfig& region, RegionIdentity identity,
-                           prometheus::Registry& registry)
-    : config_(config), region_(region), identity_(std::move(identity)), apply_metrics_(registry, identity_.regions),
-      capture_metrics_(registry), applied_(static_cast<int>(identity_.regions.size())), history_(identity_, {}),
-      journal_(region.postgres, identity_, registry_), watch_(region.postgres, identity_.rank, applied_, history_, journal_),
-      capture_(OwnCapture(),
-               [this]() -> absl::StatusOr<std::unique_ptr<LogWriter>> {
-                 if (config_.transport == TransportKind::kDirect) return std::make_unique<DiscardingLogWriter>();
-                 PGDUET_RETURN_IF_ERROR(CheckTopic(region_));
-                 return KafkaLogWriter::Open(LogOptions(config_, region_, region_));
-               },
-               watch_, &capture_metrics_),
+RegionEngine::RegionEngine(const Config& config, const RegionConfig& region,
+                           RegionIdentity identity, prometheus::Registry& registry)
+    : config_(config),
+      region_(region),
+      identity_(std::move(identity)),
+      apply_metrics_(registry, identity_.regions),
+      capture_metrics_(registry),
+      applied_(static_cast<int>(identity_.regions.size())),
+      history_(identity_, {}),
+      journal_(region.postgres, identity_, registry_),
+      watch_(region.postgres, identity_.rank, applied_, history_, journal_),
+      capture_(
+          OwnCapture(),
+          [this]() -> absl::StatusOr<std::unique_ptr<LogWriter>> {
+            if (config_.transport == TransportKind::kDirect)
+              return std::make_unique<DiscardingLogWriter>();
+            PGDUET_RETURN_IF_ERROR(CheckTopic(region_));
+            return KafkaLogWriter::Open(LogOptions(config_, region_, region_));
+          },
+          watch_, &capture_metrics_),
       housekeeper_(region.postgres, identity_, applied_, history_, registry_, apply_metrics_) {
-  capture_.OnState([this](const std::string& error) { apply_metrics_.StreamState("capture", error); });
+  capture_.OnState(
+      [this](const std::string& error) { apply_metrics_.StreamState("capture", error); });
   for (const RegionConfig& peer : config_.regions) {
     if (peer.rank != identity_.rank) AddPeer(peer);
   }
@@ -84,7 +96,8 @@ CaptureOptions RegionEngine::OwnCapture() const {
 }
 
 void RegionEngine::AddPeer(const RegionConfig& peer) {
-  OriginApplier::ReaderFactory make_reader = [this, peer]() -> absl::StatusOr<std::unique_ptr<LogReader>> {
+  OriginApplier::ReaderFactory make_reader =
+      [this, peer]() -> absl::StatusOr<std::unique_ptr<LogReader>> {
     PGDUET_RETURN_IF_ERROR(CheckTopic(peer));
     KafkaLogOptions options = LogOptions(config_, peer, region_);
     options.consumer_group = "pgduet." + config_.group + "." + region_.name;
@@ -95,23 +108,30 @@ void RegionEngine::AddPeer(const RegionConfig& peer) {
     make_reader = [direct = direct_peers_.back().get()] { return direct->MakeReader(); };
   }
   appliers_.push_back(std::make_unique<OriginApplier>(
-      OriginApplier::Options{.conninfo = region_.postgres, .origin = peer.rank, .policy_hash = PolicyHash(config_),
-                             .policy_text = CanonicalPolicyText(config_), .max_clock_skew = config_.max_clock_skew},
+      OriginApplier::Options{.conninfo = region_.postgres,
+                             .origin = peer.rank,
+                             .policy_hash = PolicyHash(config_),
+                             .policy_text = CanonicalPolicyText(config_),
+                             .max_clock_skew = config_.max_clock_skew},
       identity_, applied_, history_, registry_, watch_, std::move(make_reader), apply_metrics_));
   applier_names_.push_back(peer.name);
 }
 
-// A topic's settings can be changed under us: what would lose records or their order is not used. The first problem stands for all.
+// A topic's settings can be changed under us: what would lose records or their order is not used.
+// The first problem stands for all.
 absl::Status RegionEngine::CheckTopic(const RegionConfig& owner) const {
-  PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaAdmin> admin, KafkaAdmin::Open(LogOptions(config_, owner, region_).kafka));
-  const std::vector<absl::Status> problems =
-      admin->CheckTopic(TopicName(config_.group, owner.name, config_.set), config_.kafka_retention_min);
+  PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaAdmin> admin,
+                          KafkaAdmin::Open(LogOptions(config_, owner, region_).kafka));
+  const std::vector<absl::Status> problems = admin->CheckTopic(
+      TopicName(config_.group, owner.name, config_.set), config_.kafka_retention_min);
   return problems.empty() ? absl::OkStatus() : problems.front();
 }
 
 absl::Status RegionEngine::Start() {
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = region_.postgres, .application_name = "pgduet start", .settings = PinnedSettings()}));
+                          PgConnection::Open({.conninfo = region_.postgres,
+                                              .application_name = "pgduet start",
+                                              .settings = PinnedSettings()}));
   PGDUET_RETURN_IF_ERROR(FlushWal(*connection));  // what is loaded now, a crash must not take back
   PGDUET_RETURN_IF_ERROR(LoadTombstones(*connection, registry_));
   PGDUET_RETURN_IF_ERROR(LoadHorizons(*connection, history_));
@@ -134,16 +154,19 @@ void RegionEngine::Stop() {
   if (lag_thread_.joinable()) lag_thread_.join();
 }
 
-// Lag is the age of what is in effect here: it grows by itself while a stream is blocked or its peer is silent.
+// Lag is the age of what is in effect here: it grows by itself while a stream is blocked or its
+// peer is silent.
 void RegionEngine::WatchLag(std::stop_token stop) {
   NameThisThread("lag");
   while (SleepFor(absl::Milliseconds(500), stop)) {
     for (size_t index = 0; index < appliers_.size(); ++index) {
       const OriginApplier::State state = appliers_[index]->GetState();
       const Rank origin = config_.FindRegion(applier_names_[index])->rank;
-      if (state.in_effect_up_to > 0) apply_metrics_.Idle(origin, SecondsSince(state.in_effect_up_to));
+      if (state.in_effect_up_to > 0)
+        apply_metrics_.Idle(origin, SecondsSince(state.in_effect_up_to));
       if (state.heartbeat_at != absl::InfinitePast()) {
-        apply_metrics_.HeartbeatAge(origin, absl::ToDoubleSeconds(absl::Now() - state.heartbeat_at));
+        apply_metrics_.HeartbeatAge(origin,
+                                    absl::ToDoubleSeconds(absl::Now() - state.heartbeat_at));
       }
     }
   }
@@ -162,7 +185,8 @@ std::vector<StreamStatus> RegionEngine::Streams() const {
     std::string name = state.state;
     if (error.ok() && !direct_peers_.empty()) {
       error = direct_peers_[index]->error();
-      if (!error.ok()) name = "reconnecting";  // nothing arrives, though what has arrived is applied
+      if (!error.ok())
+        name = "reconnecting";  // nothing arrives, though what has arrived is applied
     }
     StreamStatus stream = Describe(applier_names_[index], std::move(name), error);
     stream.sequence = state.applied.sequence;

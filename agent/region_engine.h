@@ -1,4 +1,5 @@
-// The parts of a running region, wired: who reads what, on which thread. Built once the database has said who it is.
+// The parts of a running region, wired: who reads what, on which thread. Built once the database
+// has said who it is.
 #pragma once
 
 #include <memory>
@@ -27,7 +28,8 @@ class DirectPeer;
 
 class RegionEngine {
  public:
-  RegionEngine(const Config& config, const RegionConfig& region, RegionIdentity identity, prometheus::Registry& registry);
+  RegionEngine(const Config& config, const RegionConfig& region, RegionIdentity identity,
+               prometheus::Registry& registry);
   ~RegionEngine();
   // Loads what earlier runs left, then starts all threads.
   absl::Status Start();

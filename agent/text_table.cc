@@ -6,8 +6,9 @@ namespace pgduet {
 namespace {
 
 size_t Width(const std::string& text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
+    return (static_cast<unsigned char>(byte) & 0xC0) != 0x80;
+  }));
 }
 
 }  // namespace
@@ -15,7 +16,8 @@ size_t Width(const std::string& text) {
 std::string TextTable::ToString() const {
   std::vector<size_t> widths(rows_.front().size());
   for (const auto& row : rows_) {
-    for (size_t column = 0; column < row.size(); ++column) widths[column] = std::max(widths[column], Width(row[column]));
+    for (size_t column = 0; column < row.size(); ++column)
+      widths[column] = std::max(widths[column], Width(row[column]));
   }
   std::string text;
   for (const auto& row : rows_) {

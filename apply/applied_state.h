@@ -1,5 +1,6 @@
-// What is in effect in this database, shared by all threads of the agent: our applied vector; the last vector and closed time that
-// each peer sent us (for stability); our own closed time. Thread-safe.
+// What is in effect in this database, shared by all threads of the agent: our applied vector; the
+// last vector and closed time that each peer sent us (for stability); our own closed time.
+// Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -21,11 +22,12 @@ class AppliedState {
   AppliedVector Vector() const;
   // A transaction of `rank` was committed here.
   void Advance(Rank rank, const Position& position);
-  // What the database says after a reconnection; may be older than what was in memory (asynchronous commits were lost).
+  // What the database says after a reconnection; may be older than what was in memory (asynchronous
+  // commits were lost).
   void Reload(Rank rank, const Position& position);
 
-  // Causal hold: waits until `needed` is contained, the entries of `origin` and `self` left out. False when the time
-  // was over or a stop was requested.
+  // Causal hold: waits until `needed` is contained, the entries of `origin` and `self` left out.
+  // False when the time was over or a stop was requested.
   bool WaitForCauses(const AppliedVector& needed, Rank origin, Rank self, absl::Duration timeout,
                      std::stop_token stop);
 
@@ -35,11 +37,12 @@ class AppliedState {
   void PeerSetBack(Rank peer, const AppliedVector& vector);
   AppliedVector PeerVector(Rank peer) const;
 
-  // No transaction of this region that is still to come has a commit time at or below this: of a peer, in its stream; of our
-  // own, before capture and the delete journal.
+  // No transaction of this region that is still to come has a commit time at or below this: of a
+  // peer, in its stream; of our own, before capture and the delete journal.
   CommitTime ClosedTime(Rank rank) const;
   void OwnTimeClosed(Rank self, CommitTime time);
-  // A backlog waits for our own closed time to pass it: the housekeeper hurries. TakeWish() says so once.
+  // A backlog waits for our own closed time to pass it: the housekeeper hurries. TakeWish() says so
+  // once.
   void WantClosedTime() { wanted_.store(true, std::memory_order_relaxed); }
   bool TakeWish() { return wanted_.exchange(false, std::memory_order_relaxed); }
   // Capture begins again further back.

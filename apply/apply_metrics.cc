@@ -11,40 +11,47 @@
 namespace pgduet {
 namespace {
 
-const prometheus::Histogram::BucketBoundaries kLagBuckets = {0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125,
-                                                             0.25,  0.5,   1,     2,     5,     10,    30,    60};
+const prometheus::Histogram::BucketBoundaries kLagBuckets = {
+    0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2, 5, 10, 30, 60};
 
 }  // namespace
 
 struct ApplyMetrics::Families {
   template <typename Builder>
-  static auto& Make(Builder builder, prometheus::Registry& registry, const char* name, const char* help) {
+  static auto& Make(Builder builder, prometheus::Registry& registry, const char* name,
+                    const char* help) {
     return builder.Name(name).Help(help).Register(registry);
   }
   explicit Families(prometheus::Registry& r)
       : transactions(Make(prometheus::BuildCounter(), r, "pgduet_apply_transactions_total",
                           "Transactions of the origin that are in effect here.")),
-        changes(Make(prometheus::BuildCounter(), r, "pgduet_apply_changes_total", "Row changes applied, by operation.")),
+        changes(Make(prometheus::BuildCounter(), r, "pgduet_apply_changes_total",
+                     "Row changes applied, by operation.")),
         conflicts(Make(prometheus::BuildCounter(), r, "pgduet_apply_conflicts_total",
                        "Conflicts met while applying, as written to pgduet.conflict.")),
         slow_rows(Make(prometheus::BuildCounter(), r, "pgduet_apply_slow_path_rows_total",
                        "Keys that were decided one by one.")),
-        retries(Make(prometheus::BuildCounter(), r, "pgduet_apply_retries_total", "Apply transactions tried again.")),
+        retries(Make(prometheus::BuildCounter(), r, "pgduet_apply_retries_total",
+                     "Apply transactions tried again.")),
         lag(Make(prometheus::BuildGauge(), r, "pgduet_lag_seconds",
                  "Age of what is in effect here, by stage of the way; grows while blocked.")),
         end_to_end(Make(prometheus::BuildHistogram(), r, "pgduet_end_to_end_seconds",
                         "Commit at the origin to commit here.")),
         heartbeat_age(Make(prometheus::BuildGauge(), r, "pgduet_heartbeat_age_seconds",
                            "Time since the origin's last sign of life.")),
-        queue_bytes(Make(prometheus::BuildGauge(), r, "pgduet_apply_queue_bytes", "Records read and not yet applied.")),
-        tombstones(Make(prometheus::BuildGauge(), r, "pgduet_tombstones", "Deletes that are not stable yet.")),
+        queue_bytes(Make(prometheus::BuildGauge(), r, "pgduet_apply_queue_bytes",
+                         "Records read and not yet applied.")),
+        tombstones(Make(prometheus::BuildGauge(), r, "pgduet_tombstones",
+                        "Deletes that are not stable yet.")),
         unswept(Make(prometheus::BuildGauge(), r, "pgduet_tombstones_unswept",
                      "Remote deletes that may have missed a row that was just becoming visible.")),
-        closed_time_age(Make(prometheus::BuildGauge(), r, "pgduet_closed_time_age_seconds",
-                             "Age of the newest commit time below which nothing of this region is to come.")),
+        closed_time_age(
+            Make(prometheus::BuildGauge(), r, "pgduet_closed_time_age_seconds",
+                 "Age of the newest commit time below which nothing of this region is to come.")),
         stopped(Make(prometheus::BuildGauge(), r, "pgduet_stream_stopped",
                      "1 while a stream is stopped by this error and waits for an operator.")),
-        errors(Make(prometheus::BuildCounter(), r, "pgduet_stream_errors_total", "Errors that interrupted a stream.")) {}
+        errors(Make(prometheus::BuildCounter(), r, "pgduet_stream_errors_total",
+                    "Errors that interrupted a stream.")) {}
   prometheus::Family<prometheus::Counter>& transactions;
   prometheus::Family<prometheus::Counter>& changes;
   prometheus::Family<prometheus::Counter>& conflicts;
@@ -70,16 +77,21 @@ ApplyMetrics::~ApplyMetrics() = default;
 
 void ApplyMetrics::Committed(Rank origin, const ApplyCounts& counts) {
   const std::string& name = regions_[origin];
-  families_->transactions.Add({{"origin", name}}).Increment(static_cast<double>(counts.transactions));
-  const std::pair<const char*, uint64_t> operations[] = {
-      {"insert", counts.inserts}, {"update", counts.updates}, {"delete", counts.deletes}, {"truncate", counts.truncates}};
+  families_->transactions.Add({{"origin", name}})
+      .Increment(static_cast<double>(counts.transactions));
+  const std::pair<const char*, uint64_t> operations[] = {{"insert", counts.inserts},
+                                                         {"update", counts.updates},
+                                                         {"delete", counts.deletes},
+                                                         {"truncate", counts.truncates}};
   for (const auto& [operation, count] : operations) {
-    families_->changes.Add({{"origin", name}, {"operation", operation}}).Increment(static_cast<double>(count));
+    families_->changes.Add({{"origin", name}, {"operation", operation}})
+        .Increment(static_cast<double>(count));
   }
   families_->slow_rows.Add({{"origin", name}}).Increment(static_cast<double>(counts.slow_rows));
   for (const auto& [what, count] : counts.conflicts) {
     families_->conflicts
-        .Add({{"origin", name}, {"kind", std::string(ConflictKindName(what.first))},
+        .Add({{"origin", name},
+              {"kind", std::string(ConflictKindName(what.first))},
               {"decision", std::string(DecisionName(what.second))}})
         .Increment(static_cast<double>(count));
   }
@@ -95,11 +107,13 @@ void ApplyMetrics::TransactionLag(Rank origin, const LagStages& stages) {
   for (const auto& [stage, seconds] : values) {
     families_->lag.Add({{"origin", name}, {"stage", stage}}).Set(std::max(0.0, seconds));
   }
-  families_->end_to_end.Add({{"origin", name}}, kLagBuckets).Observe(std::max(0.0, stages.end_to_end));
+  families_->end_to_end.Add({{"origin", name}}, kLagBuckets)
+      .Observe(std::max(0.0, stages.end_to_end));
 }
 
 void ApplyMetrics::Idle(Rank origin, double age_seconds) {
-  families_->lag.Add({{"origin", regions_[origin]}, {"stage", "end_to_end"}}).Set(std::max(0.0, age_seconds));
+  families_->lag.Add({{"origin", regions_[origin]}, {"stage", "end_to_end"}})
+      .Set(std::max(0.0, age_seconds));
 }
 
 void ApplyMetrics::HeartbeatAge(Rank origin, double seconds) {
@@ -107,18 +121,25 @@ void ApplyMetrics::HeartbeatAge(Rank origin, double seconds) {
 }
 
 void ApplyMetrics::Retried(Rank origin, std::string_view reason) {
-  families_->retries.Add({{"origin", regions_[origin]}, {"reason", std::string(reason)}}).Increment();
+  families_->retries.Add({{"origin", regions_[origin]}, {"reason", std::string(reason)}})
+      .Increment();
 }
 
 void ApplyMetrics::QueueBytes(Rank origin, size_t bytes) {
   families_->queue_bytes.Add({{"origin", regions_[origin]}}).Set(static_cast<double>(bytes));
 }
 
-void ApplyMetrics::Tombstones(size_t count) { families_->tombstones.Add({}).Set(static_cast<double>(count)); }
+void ApplyMetrics::Tombstones(size_t count) {
+  families_->tombstones.Add({}).Set(static_cast<double>(count));
+}
 
-void ApplyMetrics::UnsweptTombstones(size_t count) { families_->unswept.Add({}).Set(static_cast<double>(count)); }
+void ApplyMetrics::UnsweptTombstones(size_t count) {
+  families_->unswept.Add({}).Set(static_cast<double>(count));
+}
 
-void ApplyMetrics::ClosedTimeAge(double seconds) { families_->closed_time_age.Add({}).Set(std::max(0.0, seconds)); }
+void ApplyMetrics::ClosedTimeAge(double seconds) {
+  families_->closed_time_age.Add({}).Set(std::max(0.0, seconds));
+}
 
 void ApplyMetrics::StreamState(std::string_view stream, std::string_view error) {
   std::scoped_lock lock(families_->mutex);
@@ -128,7 +149,8 @@ void ApplyMetrics::StreamState(std::string_view stream, std::string_view error) 
   }
   if (!error.empty()) {
     families_->stopped.Add({{"stream", std::string(stream)}, {"error", std::string(error)}}).Set(1);
-    families_->errors.Add({{"stream", std::string(stream)}, {"error", std::string(error)}}).Increment();
+    families_->errors.Add({{"stream", std::string(stream)}, {"error", std::string(error)}})
+        .Increment();
   }
   before = error;
 }

@@ -34,7 +34,8 @@ class ApplyMetrics {
 
   void Committed(Rank origin, const ApplyCounts& counts);
   void TransactionLag(Rank origin, const LagStages& stages);
-  // Without new transactions: the age of what is in effect here, by heartbeats; grows while blocked.
+  // Without new transactions: the age of what is in effect here, by heartbeats; grows while
+  // blocked.
   void Idle(Rank origin, double age_seconds);
   void HeartbeatAge(Rank origin, double seconds);
   void Retried(Rank origin, std::string_view reason);

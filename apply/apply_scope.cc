@@ -24,7 +24,8 @@ std::vector<KeyDelete> InsertedKeys::Among(const std::vector<KeyDelete>& deletes
   }
   std::vector<KeyDelete> hits;
   for (const KeyDelete& one : deletes) {
-    const bool hit = one.key_text.empty() ? tables_.contains(one.key.table) : met.contains(HashOf(one.key));
+    const bool hit =
+        one.key_text.empty() ? tables_.contains(one.key.table) : met.contains(HashOf(one.key));
     if (hit) hits.push_back(one);
   }
   return hits;

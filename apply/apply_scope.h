@@ -1,5 +1,5 @@
-// What the parts of one apply transaction share: who we are, whose changes these are, and the histories that decide. References
-// only; lives for one session of one origin.
+// What the parts of one apply transaction share: who we are, whose changes these are, and the
+// histories that decide. References only; lives for one session of one origin.
 #pragma once
 
 #include <deque>
@@ -30,12 +30,14 @@ struct ApplyCounts {
   std::map<std::pair<ConflictKind, Decision>, uint64_t> conflicts;
 };
 
-// The keys that one apply transaction brought to life, with the versions it gave them: eight bytes a key, for transactions of
-// millions of rows. Keys are kept as hashes: a false hit costs a look at the row, nothing else.
+// The keys that one apply transaction brought to life, with the versions it gave them: eight bytes
+// a key, for transactions of millions of rows. Keys are kept as hashes: a false hit costs a look at
+// the row, nothing else.
 class InsertedKeys {
  public:
   void Add(TableKey key, CommitTime commit_time) {
-    if (runs_.empty() || runs_.back().second != commit_time) runs_.emplace_back(hashes_.size(), commit_time);
+    if (runs_.empty() || runs_.back().second != commit_time)
+      runs_.emplace_back(hashes_.size(), commit_time);
     hashes_.push_back(HashOf(key));
     tables_.insert(key.table);
   }
@@ -46,11 +48,14 @@ class InsertedKeys {
   }
   // The newest time given to the key; kOldestTime: not among them.
   CommitTime TimeOf(TableKey key) const;
-  // Those of the deletes (truncates of a table that has inserted keys too) that meet an inserted key. One pass.
+  // Those of the deletes (truncates of a table that has inserted keys too) that meet an inserted
+  // key. One pass.
   std::vector<KeyDelete> Among(const std::vector<KeyDelete>& deletes) const;
 
  private:
-  static uint64_t HashOf(TableKey key) { return key.key_hash ^ (uint64_t{key.table} * 0x9E3779B97F4A7C15U); }
+  static uint64_t HashOf(TableKey key) {
+    return key.key_hash ^ (uint64_t{key.table} * 0x9E3779B97F4A7C15U);
+  }
   std::deque<uint64_t> hashes_;  // no doubling copies
   absl::flat_hash_set<uint32_t> tables_;
   std::vector<std::pair<size_t, CommitTime>> runs_;  // from this place on, this time

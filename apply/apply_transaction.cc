@@ -21,13 +21,20 @@ namespace {
 constexpr absl::Duration kBarrierWithLocks = absl::Milliseconds(200);
 
 constexpr char kProgressSql[] =
-    "INSERT INTO pgduet.progress (origin_rank, incarnation, sequence, commit_lsn, commit_time, log_offset, vector, through_lsn) "
-    "VALUES ($1::smallint, $2, $3::bigint, $4::pg_lsn, $5::timestamptz, $6::bigint, $7, $8::pg_lsn) RETURNING xid::text";
+    "INSERT INTO pgduet.progress (origin_rank, incarnation, sequence, commit_lsn, commit_time, "
+    "log_offset, vector, through_lsn) "
+    "VALUES ($1::smallint, $2, $3::bigint, $4::pg_lsn, $5::timestamptz, $6::bigint, $7, "
+    "$8::pg_lsn) RETURNING xid::text";
 
 }  // namespace
 
-ApplyTransaction::ApplyTransaction(ApplyScope scope, DecoderBarrier& barrier, Grouping grouping, std::stop_token stop)
-    : scope_(scope), barrier_(barrier), grouping_(grouping), stop_(std::move(stop)), gate_(scope.registry, scope.origin) {
+ApplyTransaction::ApplyTransaction(ApplyScope scope, DecoderBarrier& barrier, Grouping grouping,
+                                   std::stop_token stop)
+    : scope_(scope),
+      barrier_(barrier),
+      grouping_(grouping),
+      stop_(std::move(stop)),
+      gate_(scope.registry, scope.origin) {
   scope_.gate = &gate_;
 }
 
@@ -38,37 +45,45 @@ absl::Status ApplyTransaction::Begin(const RecordHeader& last, CommitTime stamp)
   open_ = true;
   counts_ = {};
   inserted_.Clear();
-  const Position position{.incarnation = last.incarnation, .sequence = last.sequence,
-                          .commit_lsn = last.commit_lsn, .commit_time = last.commit_time};
+  const Position position{.incarnation = last.incarnation,
+                          .sequence = last.sequence,
+                          .commit_lsn = last.commit_lsn,
+                          .commit_time = last.commit_time};
   // The marker must be the first thing of the transaction in the WAL.
   PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add("BEGIN", {}).status());
-  PGDUET_RETURN_IF_ERROR(scope_.pipeline
-                             .Add("SELECT pg_replication_origin_xact_setup($1::pg_lsn, $2::timestamptz)",
-                                  {last.commit_lsn.ToString(), TimestampText(stamp)})
-                             .status());
+  PGDUET_RETURN_IF_ERROR(
+      scope_.pipeline
+          .Add("SELECT pg_replication_origin_xact_setup($1::pg_lsn, $2::timestamptz)",
+               {last.commit_lsn.ToString(), TimestampText(stamp)})
+          .status());
   return scope_.pipeline
-      .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
-           {std::string(kMarkerPrefix), EncodeMarker({.rank = scope_.origin, .position = position})})
+      .Add(
+          "SELECT pg_logical_emit_message(true, $1, $2::text)",
+          {std::string(kMarkerPrefix), EncodeMarker({.rank = scope_.origin, .position = position})})
       .status();
 }
 
 absl::Status ApplyTransaction::Apply(const std::vector<ApplyUnit>& units) {
-  PGDUET_ASSIGN_OR_RETURN(std::vector<Segment> segments, GroupChanges(units, scope_.catalog, grouping_));
+  PGDUET_ASSIGN_OR_RETURN(std::vector<Segment> segments,
+                          GroupChanges(units, scope_.catalog, grouping_));
   if (!scope_.identity.OnlyTwo()) RegisterDeletes(segments, units);
   for (Segment& segment : segments) {
     if (segment.incomplete_move) PGDUET_RETURN_IF_ERROR(CompleteMove(segment));
-    for (const TableGroups& table : segment.tables) touched_[table.table->oid] = {table.relation, table.table};
+    for (const TableGroups& table : segment.tables)
+      touched_[table.table->oid] = {table.relation, table.table};
     PGDUET_RETURN_IF_ERROR(ApplySegment(segment, units));
     if (!segment.truncation) continue;
     const Truncation& truncation = *segment.truncation;
-    PGDUET_RETURN_IF_ERROR(
-        ApplyTruncate(scope_, truncation.table, truncation.relation, units[truncation.unit], counts_));
+    PGDUET_RETURN_IF_ERROR(ApplyTruncate(scope_, truncation.table, truncation.relation,
+                                         units[truncation.unit], counts_));
   }
   return absl::OkStatus();
 }
 
-// Another origin's transaction may have brought one of these keys to life and not committed yet; one of us must see the other.
-void ApplyTransaction::RegisterDeletes(const std::vector<Segment>& segments, const std::vector<ApplyUnit>& units) {
+// Another origin's transaction may have brought one of these keys to life and not committed yet;
+// one of us must see the other.
+void ApplyTransaction::RegisterDeletes(const std::vector<Segment>& segments,
+                                       const std::vector<ApplyUnit>& units) {
   std::vector<KeyDelete> deletes;
   for (const Segment& segment : segments) {
     for (const TableGroups& table : segment.tables) {
@@ -89,34 +104,41 @@ absl::Status ApplyTransaction::CompleteMove(Segment& segment) {
   segment.completed.assign(come.row.begin(), come.row.end());
   std::vector<int> missing;
   for (int column = 0; column < static_cast<int>(table.table->columns.size()); ++column) {
-    if (come.row[table.table->source_index[column]].kind == ValueKind::kUnchanged) missing.push_back(column);
+    if (come.row[table.table->source_index[column]].kind == ValueKind::kUnchanged)
+      missing.push_back(column);
   }
   if (missing.empty()) return absl::OkStatus();
   std::vector<PgParameter> key;
   for (std::string& part : KeyValues(table.groups[0].key_text)) key.emplace_back(std::move(part));
-  PGDUET_ASSIGN_OR_RETURN(const size_t asked, scope_.pipeline.Add(ReadColumnsSql(*table.table, missing), key,
-                                                                  ScalarTypes(*table.table, table.table->keys)));
+  PGDUET_ASSIGN_OR_RETURN(const size_t asked,
+                          scope_.pipeline.Add(ReadColumnsSql(*table.table, missing), key,
+                                              ScalarTypes(*table.table, table.table->keys)));
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
   const PgResult& row = results[asked];
   for (size_t place = 0; row.rows() == 1 && place < missing.size(); ++place) {
     Value& value = segment.completed[table.table->source_index[missing[place]]];
     const int at = static_cast<int>(place);
-    value = row.IsNull(0, at) ? Value{} : Value{ValueKind::kText, segment.texts.emplace_back(row.Text(0, at))};
+    value = row.IsNull(0, at)
+                ? Value{}
+                : Value{ValueKind::kText, segment.texts.emplace_back(row.Text(0, at))};
   }
   come.row = segment.completed;
   return absl::OkStatus();
 }
 
 // The server does not say of which table the value was that it refused.
-absl::Status ApplyTransaction::ApplySegment(const Segment& segment, const std::vector<ApplyUnit>& units) {
+absl::Status ApplyTransaction::ApplySegment(const Segment& segment,
+                                            const std::vector<ApplyUnit>& units) {
   absl::Status status = DecideSegment(segment, units);
   if (!SqlState(status).starts_with("22")) return status;
   std::string names;
-  for (const TableGroups& table : segment.tables) names += (names.empty() ? "" : ", ") + table.table->quoted;
+  for (const TableGroups& table : segment.tables)
+    names += (names.empty() ? "" : ", ") + table.table->quoted;
   return WithContext(status, "apply: table=" + names);
 }
 
-absl::Status ApplyTransaction::DecideSegment(const Segment& segment, const std::vector<ApplyUnit>& units) {
+absl::Status ApplyTransaction::DecideSegment(const Segment& segment,
+                                             const std::vector<ApplyUnit>& units) {
   std::vector<std::vector<size_t>> left(segment.tables.size());
   if (grouping_ == Grouping::kByKey) {
     SetPath set_path(scope_, units, units.front().vector, inserted_, counts_);
@@ -126,7 +148,8 @@ absl::Status ApplyTransaction::DecideSegment(const Segment& segment, const std::
   } else {
     if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
     for (size_t table = 0; table < left.size(); ++table) {
-      for (size_t group = 0; group < segment.tables[table].groups.size(); ++group) left[table].push_back(group);
+      for (size_t group = 0; group < segment.tables[table].groups.size(); ++group)
+        left[table].push_back(group);
     }
   }
   for (size_t table = 0; table < left.size(); ++table) {
@@ -139,23 +162,29 @@ absl::Status ApplyTransaction::ApplyByRow(const TableGroups& table, std::vector<
                                           const std::vector<ApplyUnit>& units) {
   if (groups.empty()) return absl::OkStatus();
   RowPath row_path(scope_, units, inserted_, counts_);
-  PGDUET_ASSIGN_OR_RETURN(std::vector<size_t> unexplained, row_path.Apply(table, std::move(groups), false));
+  PGDUET_ASSIGN_OR_RETURN(std::vector<size_t> unexplained,
+                          row_path.Apply(table, std::move(groups), false));
   if (unexplained.empty()) return absl::OkStatus();
   // Neither row nor tombstone: perhaps a local delete that capture has not reached yet.
   const absl::Status reached = barrier_.Wait(kBarrierWithLocks, stop_);
   if (absl::IsDeadlineExceeded(reached)) {
-    return NamedError(absl::StatusCode::kAborted, "decoder_behind", "capture has not reached this moment yet");
+    return NamedError(absl::StatusCode::kAborted, "decoder_behind",
+                      "capture has not reached this moment yet");
   }
   PGDUET_RETURN_IF_ERROR(reached);
   return row_path.Apply(table, std::move(unexplained), true).status();
 }
 
-absl::Status ApplyTransaction::Commit(const RecordHeader& last, int64_t log_offset, const AppliedVector& vector) {
+absl::Status ApplyTransaction::Commit(const RecordHeader& last, int64_t log_offset,
+                                      const AppliedVector& vector) {
   // A chunk without row changes leaves BEGIN and marker queued.
   if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
-  const auto concerns = [&](const std::vector<KeyDelete>& deletes) { return inserted_.Among(deletes); };
+  const auto concerns = [&](const std::vector<KeyDelete>& deletes) {
+    return inserted_.Among(deletes);
+  };
   for (auto late = gate_.EnterCommit(concerns); !late.empty(); late = gate_.EnterCommit(concerns)) {
-    // One that the origin had seen is in the order that it gave: a crash made the journal tell of it a second time.
+    // One that the origin had seen is in the order that it gave: a crash made the journal tell of
+    // it a second time.
     std::erase_if(late, [&](const KeyDelete& one) {
       return vector.Contains(one.version.rank, one.incarnation, one.version.commit_lsn);
     });
@@ -165,20 +194,23 @@ absl::Status ApplyTransaction::Commit(const RecordHeader& last, int64_t log_offs
       scope_.pipeline
           .Add(kProgressSql, {std::to_string(scope_.origin), IncarnationToString(last.incarnation),
                               std::to_string(last.sequence), last.commit_lsn.ToString(),
-                              TimestampText(last.commit_time), std::to_string(log_offset), EncodeVector(vector),
-                              last.through_lsn.ToString()})
+                              TimestampText(last.commit_time), std::to_string(log_offset),
+                              EncodeVector(vector), last.through_lsn.ToString()})
           .status());
   PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add("COMMIT", {}).status());
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
   open_ = false;
-  const Position position{.incarnation = last.incarnation, .sequence = last.sequence,
-                          .commit_lsn = last.commit_lsn, .commit_time = last.commit_time};
+  const Position position{.incarnation = last.incarnation,
+                          .sequence = last.sequence,
+                          .commit_lsn = last.commit_lsn,
+                          .commit_time = last.commit_time};
   scope_.history.Applied(scope_.origin, static_cast<FullXid>(results.front().Int(0, 0)), position);
   gate_.Leave();
   return absl::OkStatus();
 }
 
-absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<KeyDelete>& deletes, const RecordHeader& last) {
+absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<KeyDelete>& deletes,
+                                                 const RecordHeader& last) {
   for (const KeyDelete& one : deletes) {
     if (!one.key_text.empty()) {
       PGDUET_RETURN_IF_ERROR(DecideLateDelete(one, last));
@@ -191,16 +223,21 @@ absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<KeyDelete>& d
       keys += fmt::format("{}t.{}", keys.empty() ? "" : ", ", table.columns[key].quoted);
     }
     PGDUET_RETURN_IF_ERROR(
-        scope_.pipeline.Add(fmt::format("SELECT {} FROM {} t WHERE t.xmin = pg_current_xact_id()::xid", keys, table.quoted), {})
+        scope_.pipeline
+            .Add(fmt::format("SELECT {} FROM {} t WHERE t.xmin = pg_current_xact_id()::xid", keys,
+                             table.quoted),
+                 {})
             .status());
     PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> rows, scope_.pipeline.Run());
     for (int row = 0; row < rows.front().rows(); ++row) {
       std::vector<Value> key;
-      for (int part = 0; part < rows.front().columns(); ++part) key.push_back({ValueKind::kText, rows.front().Text(row, part)});
+      for (int part = 0; part < rows.front().columns(); ++part)
+        key.push_back({ValueKind::kText, rows.front().Text(row, part)});
       KeyDelete of_row = one;
       of_row.key_text = KeyText(table, key);
       of_row.key.key_hash = KeyHash(of_row.key_text);
-      if (inserted_.TimeOf(of_row.key) == kOldestTime) continue;  // updated, not inserted: the truncate did not meet it
+      if (inserted_.TimeOf(of_row.key) == kOldestTime)
+        continue;  // updated, not inserted: the truncate did not meet it
       PGDUET_RETURN_IF_ERROR(DecideLateDelete(of_row, last));
     }
   }
@@ -212,7 +249,8 @@ absl::Status ApplyTransaction::DecideLateDelete(const KeyDelete& one, const Reco
   std::vector<PgParameter> key;
   for (std::string& part : KeyValues(one.key_text)) key.emplace_back(std::move(part));
   const std::vector<Oid> types = ScalarTypes(*table, table->keys);
-  // An insert that found its key taken is among the inserted keys, too: only a row of this transaction is its to judge.
+  // An insert that found its key taken is among the inserted keys, too: only a row of this
+  // transaction is its to judge.
   PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(OwnRowSql(*table), key, types).status());
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> own, scope_.pipeline.Run());
   if (own.front().rows() == 0) return absl::OkStatus();
@@ -220,24 +258,37 @@ absl::Status ApplyTransaction::DecideLateDelete(const KeyDelete& one, const Reco
   ApplyUnit unit{.header = last, .vector = {}, .batch = {}};
   unit.header.commit_time = inserted_.TimeOf(one.key);
   const bool remote_wins = one.version < unit.version();
-  PGDUET_RETURN_IF_ERROR(QueueLateConflict(one, unit, remote_wins ? Decision::kApplyRemote : Decision::kKeepLocal));
-  if (!remote_wins) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(DeleteRowSql(*table), key, types).status());
+  PGDUET_RETURN_IF_ERROR(
+      QueueLateConflict(one, unit, remote_wins ? Decision::kApplyRemote : Decision::kKeepLocal));
+  if (!remote_wins)
+    PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(DeleteRowSql(*table), key, types).status());
   return scope_.pipeline.Run().status();
 }
 
-absl::Status ApplyTransaction::QueueLateConflict(const KeyDelete& one, const ApplyUnit& unit, Decision decision) {
+absl::Status ApplyTransaction::QueueLateConflict(const KeyDelete& one, const ApplyUnit& unit,
+                                                 Decision decision) {
   const auto& [relation, table] = touched_.at(one.key.table);
   const TableGroups groups{.relation = relation, .table = table, .groups = {}, .by_key = {}};
   KeyGroup group{.key_text = one.key_text, .key_hash = one.key.key_hash, .steps = {}};
   // The log shows the key: the whole row stays in the table, or in the log of its origin.
   const std::vector<std::string> key_values = KeyValues(one.key_text);
   const std::vector<Value> key_row = RowOfKey(*table, key_values);
-  group.steps.push_back({.unit = 0, .kind = ChangeKind::kDelete, .row = {}, .old_row = key_row, .old_row_kind = OldRow::kKey});
+  group.steps.push_back({.unit = 0,
+                         .kind = ChangeKind::kDelete,
+                         .row = {},
+                         .old_row = key_row,
+                         .old_row_kind = OldRow::kKey});
   ++counts_.conflicts[{ConflictKind::kUpdateDeleted, decision}];
   return QueueConflict(scope_.pipeline, scope_.identity,
-                       {.table = &groups, .group = &group, .step = &group.steps.front(), .unit = &unit,
-                        .kind = ConflictKind::kUpdateDeleted, .decision = decision, .local_row = std::nullopt,
-                        .local_deleted = true, .local_version = one.version});
+                       {.table = &groups,
+                        .group = &group,
+                        .step = &group.steps.front(),
+                        .unit = &unit,
+                        .kind = ConflictKind::kUpdateDeleted,
+                        .decision = decision,
+                        .local_row = std::nullopt,
+                        .local_deleted = true,
+                        .local_version = one.version});
 }
 
 void ApplyTransaction::Rollback() {

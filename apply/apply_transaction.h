@@ -1,10 +1,10 @@
-// One apply transaction: the changes of one or several source transactions of an origin, all or nothing, with the marker that
-// keeps capture from publishing them, and the record of progress.
+// One apply transaction: the changes of one or several source transactions of an origin, all or
+// nothing, with the marker that keeps capture from publishing them, and the record of progress.
 //
 //   Begin(last) ; Apply(units) ... ; Commit(last, ...)     or Rollback() at any point
 //
-// Apply may be called several times (chunks of a large transaction). After an error the caller rolls back.
-// One thread.
+// Apply may be called several times (chunks of a large transaction). After an error the caller
+// rolls back. One thread.
 #pragma once
 
 #include <memory>
@@ -24,12 +24,14 @@ namespace pgduet {
 
 class ApplyTransaction {
  public:
-  ApplyTransaction(ApplyScope scope, DecoderBarrier& barrier, Grouping grouping, std::stop_token stop);
+  ApplyTransaction(ApplyScope scope, DecoderBarrier& barrier, Grouping grouping,
+                   std::stop_token stop);
   ~ApplyTransaction();
   ApplyTransaction(const ApplyTransaction&) = delete;
   ApplyTransaction& operator=(const ApplyTransaction&) = delete;
 
-  // `last`: the last (or only) source transaction. `stamp`: the highest commit time of them all; the rows carry it.
+  // `last`: the last (or only) source transaction. `stamp`: the highest commit time of them all;
+  // the rows carry it.
   absl::Status Begin(const RecordHeader& last, CommitTime stamp);
   // Aborted/decoder_behind: roll back, await the barrier without locks, and apply again.
   absl::Status Apply(const std::vector<ApplyUnit>& units);
@@ -44,7 +46,8 @@ class ApplyTransaction {
   absl::Status CompleteMove(Segment& segment);
   absl::Status ApplySegment(const Segment& segment, const std::vector<ApplyUnit>& units);
   absl::Status DecideSegment(const Segment& segment, const std::vector<ApplyUnit>& units);
-  absl::Status ApplyByRow(const TableGroups& table, std::vector<size_t> groups, const std::vector<ApplyUnit>& units);
+  absl::Status ApplyByRow(const TableGroups& table, std::vector<size_t> groups,
+                          const std::vector<ApplyUnit>& units);
   absl::Status DecideLateDeletes(const std::vector<KeyDelete>& deletes, const RecordHeader& last);
   absl::Status DecideLateDelete(const KeyDelete& one, const RecordHeader& last);
   absl::Status QueueLateConflict(const KeyDelete& one, const ApplyUnit& unit, Decision decision);
@@ -58,7 +61,9 @@ class ApplyTransaction {
   InsertedKeys inserted_;
   ApplyCounts counts_;
   // Relations that this transaction touched, by table oid, for late deletes.
-  absl::flat_hash_map<Oid, std::pair<std::shared_ptr<const Relation>, std::shared_ptr<const TargetTable>>> touched_;
+  absl::flat_hash_map<
+      Oid, std::pair<std::shared_ptr<const Relation>, std::shared_ptr<const TargetTable>>>
+      touched_;
 };
 
 }  // namespace pgduet

@@ -50,14 +50,16 @@ class Grouper {
   }
 
  private:
-  // The group list of a relation in the current segment. Another shape of the same table begins a new segment.
+  // The group list of a relation in the current segment. Another shape of the same table begins a
+  // new segment.
   absl::StatusOr<TableGroups*> GroupsOf(const std::shared_ptr<const Relation>& relation) {
     for (TableGroups& one : segments_.back().tables) {
       if (one.relation == relation || *one.relation == *relation) return &one;
     }
     PGDUET_ASSIGN_OR_RETURN(std::shared_ptr<const TargetTable> table, catalog_.Find(relation));
-    const bool other_shape = std::any_of(segments_.back().tables.begin(), segments_.back().tables.end(),
-                                         [&](const TableGroups& one) { return one.table->oid == table->oid; });
+    const bool other_shape =
+        std::any_of(segments_.back().tables.begin(), segments_.back().tables.end(),
+                    [&](const TableGroups& one) { return one.table->oid == table->oid; });
     if (other_shape) segments_.emplace_back();
     segments_.back().tables.push_back({.relation = relation, .table = std::move(table)});
     return &segments_.back().tables.back();
@@ -74,11 +76,16 @@ class Grouper {
 
   absl::Status AddRow(uint32_t unit, const Change& change) {
     const ChangeBatch& batch = units_[unit].batch;
-    if (grouping_ == Grouping::kOneByOne && !segments_.back().tables.empty()) segments_.emplace_back();
+    if (grouping_ == Grouping::kOneByOne && !segments_.back().tables.empty())
+      segments_.emplace_back();
     PGDUET_ASSIGN_OR_RETURN(TableGroups * groups, GroupsOf(batch.relations[change.relation]));
     const std::span<const Value> row = batch.NewRow(change);
     const std::span<const Value> old_row = batch.OldRowOf(change);
-    KeyStep step{.unit = unit, .kind = change.kind, .row = row, .old_row = old_row, .old_row_kind = change.old_row};
+    KeyStep step{.unit = unit,
+                 .kind = change.kind,
+                 .row = row,
+                 .old_row = old_row,
+                 .old_row_kind = change.old_row};
     if (change.kind == ChangeKind::kDelete) {
       return AddStep(*groups, groups->table->KeyOf(old_row), step);
     }
@@ -88,12 +95,17 @@ class Grouper {
     if (change.kind == ChangeKind::kUpdate && change.old_row != OldRow::kNone) {
       const std::vector<Value> old_key = groups->table->KeyOf(old_row);
       if (KeyText(*groups->table, key) != KeyText(*groups->table, old_key)) {
-        const bool incomplete = std::any_of(row.begin(), row.end(), [](const Value& value) { return value.kind == ValueKind::kUnchanged; });
+        const bool incomplete = std::any_of(row.begin(), row.end(), [](const Value& value) {
+          return value.kind == ValueKind::kUnchanged;
+        });
         if (incomplete) {  // after everything before it
           segments_.emplace_back();
           PGDUET_ASSIGN_OR_RETURN(groups, GroupsOf(batch.relations[change.relation]));
         }
-        KeyStep gone{.unit = unit, .kind = ChangeKind::kDelete, .row = {}, .old_row = old_row,
+        KeyStep gone{.unit = unit,
+                     .kind = ChangeKind::kDelete,
+                     .row = {},
+                     .old_row = old_row,
                      .old_row_kind = change.old_row};
         PGDUET_RETURN_IF_ERROR(AddStep(*groups, old_key, gone));
         step.kind = ChangeKind::kInsert;

@@ -1,8 +1,9 @@
-// The changes of one or several transactions of an origin, grouped by key: what the set-based path needs, and what the
-// row path falls back to.
+// The changes of one or several transactions of an origin, grouped by key: what the set-based path
+// needs, and what the row path falls back to.
 //
-// A change of the key becomes a delete of the old key and an insert of the new one, with one version. A truncate ends a
-// segment: what stands before it is applied before it. Pure but for the look-up of tables; values stay views into the units.
+// A change of the key becomes a delete of the old key and an insert of the new one, with one
+// version. A truncate ends a segment: what stands before it is applied before it. Pure but for the
+// look-up of tables; values stay views into the units.
 #pragma once
 
 #include <deque>
@@ -27,7 +28,8 @@ struct ApplyUnit {
   AppliedVector vector;
   ChangeBatch batch;
   Version version() const {
-    return {.commit_time = header.commit_time, .rank = header.rank, .commit_lsn = header.commit_lsn};
+    return {
+        .commit_time = header.commit_time, .rank = header.rank, .commit_lsn = header.commit_lsn};
   }
 };
 
@@ -53,7 +55,8 @@ struct KeyGroup {
   std::vector<KeyStep> steps;
 
   NetEffect net() const;
-  // The value of a relation column after all steps from `first` on: unchanged values are looked up in earlier steps.
+  // The value of a relation column after all steps from `first` on: unchanged values are looked up
+  // in earlier steps.
   const Value& FinalValue(int source_column, size_t first_step = 0) const;
 };
 
@@ -73,18 +76,20 @@ struct Truncation {
 struct Segment {
   std::vector<TableGroups> tables;
   std::optional<Truncation> truncation;  // after the changes
-  // The segment is one change of a key, in the groups 0 (gone) and 1 (come), of a row whose unchanged large values were not to be
-  // had at the origin: they stand under the old key here. `completed` and `texts` hold the row once they have been read.
+  // The segment is one change of a key, in the groups 0 (gone) and 1 (come), of a row whose
+  // unchanged large values were not to be had at the origin: they stand under the old key here.
+  // `completed` and `texts` hold the row once they have been read.
   bool incomplete_move = false;
   std::vector<Value> completed;
   std::deque<std::string> texts;
 };
 
-// kByKey collapses; kOneByOne keeps each change a segment of its own, in the origin's order, for the row path alone.
+// kByKey collapses; kOneByOne keeps each change a segment of its own, in the origin's order, for
+// the row path alone.
 enum class Grouping { kByKey, kOneByOne };
 
 // Errors: those of TableLookup, and column_missing when a value has no column to go to.
-absl::StatusOr<std::vector<Segment>> GroupChanges(const std::vector<ApplyUnit>& units, TableLookup& catalog,
-                                                  Grouping grouping);
+absl::StatusOr<std::vector<Segment>> GroupChanges(const std::vector<ApplyUnit>& units,
+                                                  TableLookup& catalog, Grouping grouping);
 
 }  // namespace pgduet

@@ -1,8 +1,10 @@
-// The closed time of this database: no transaction whose commit record is still to be written has a commit time at or below it.
+// The closed time of this database: no transaction whose commit record is still to be written has a
+// commit time at or below it.
 //
-// PostgreSQL stamps a commit before it writes the record, for any length of time, so "now" is never closed. What closes a time t:
-// read the clock (t), then let a transaction id X be given out. Who stamped at t or before had its id by then, below X. Once
-// every id below X has ended (pg_snapshot_xmin), their records stand in the WAL, before whatever is written next.
+// PostgreSQL stamps a commit before it writes the record, for any length of time, so "now" is never
+// closed. What closes a time t: read the clock (t), then let a transaction id X be given out. Who
+// stamped at t or before had its id by then, below X. Once every id below X has ended
+// (pg_snapshot_xmin), their records stand in the WAL, before whatever is written next.
 // pg_snapshot_xmax will not do for X: ids above it may have been given out already and be running.
 //
 // docs/decisions/0002, C.3 and G. Pure; one thread.
@@ -21,7 +23,8 @@ class ClosingTimes {
  public:
   // The clock was read first, then `xid` was given out.
   void Opened(CommitTime clock, FullXid xid);
-  // Every id below `oldest_running` has ended: the highest time that is closed by that; kOldestTime before there is one.
+  // Every id below `oldest_running` has ended: the highest time that is closed by that; kOldestTime
+  // before there is one.
   CommitTime Closed(FullXid oldest_running);
 
  private:
@@ -30,8 +33,11 @@ class ClosingTimes {
   CommitTime closed_ = kOldestTime;
 };
 
-// Whether one more transaction of the origin may share an apply transaction whose rows carry one time, the highest: no local delete
-// that is still to come may lie below it. `highest` counts the one that wants to join.
-inline bool MayShareStamp(CommitTime highest, CommitTime own_closed_time) { return highest <= own_closed_time; }
+// Whether one more transaction of the origin may share an apply transaction whose rows carry one
+// time, the highest: no local delete that is still to come may lie below it. `highest` counts the
+// one that wants to join.
+inline bool MayShareStamp(CommitTime highest, CommitTime own_closed_time) {
+  return highest <= own_closed_time;
+}
 
 }  // namespace pgduet

@@ -1,6 +1,7 @@
 // Entries of pgduet.conflict, written inside the apply transaction that decided them.
 //
-// An entry holds both rows in full, both versions, what met what, and the decision. Row values go to that table and nowhere else.
+// An entry holds both rows in full, both versions, what met what, and the decision. Row values go
+// to that table and nowhere else.
 #pragma once
 
 #include <optional>
@@ -27,11 +28,13 @@ struct ConflictEntry {
 };
 
 // Queues the insert; the caller runs the pipeline.
-absl::Status QueueConflict(PgPipeline& pipeline, const RegionIdentity& identity, const ConflictEntry& entry);
+absl::Status QueueConflict(PgPipeline& pipeline, const RegionIdentity& identity,
+                           const ConflictEntry& entry);
 
 std::string_view OperationName(ChangeKind kind);  // "insert", ...
 
-// What a delete carries when only the key is known: a row of the origin's relation. Views into `key`.
+// What a delete carries when only the key is known: a row of the origin's relation. Views into
+// `key`.
 std::vector<Value> RowOfKey(const TargetTable& table, const std::vector<std::string>& key);
 
 }  // namespace pgduet

@@ -7,7 +7,8 @@ namespace pgduet {
 CoverageHistory::CoverageHistory(const RegionIdentity& identity, Options options)
     : identity_(identity),
       options_(options),
-      baseline_xids_(identity.baseline_xids.begin(), identity.baseline_xids.end()), applied_(identity.regions.size()) {
+      baseline_xids_(identity.baseline_xids.begin(), identity.baseline_xids.end()),
+      applied_(identity.regions.size()) {
   samples_.push_back({identity.baseline_xid, identity.baseline_lsn});
 }
 
@@ -47,7 +48,8 @@ void CoverageHistory::AppliedReloaded(Rank origin, std::deque<AppliedEntry> entr
 void CoverageHistory::AppliedSetBack(Rank origin, const Position& position) {
   std::scoped_lock lock(mutex_);
   std::deque<AppliedEntry>& entries = applied_[origin];
-  while (!entries.empty() && entries.back().position.sequence > position.sequence) entries.pop_back();
+  while (!entries.empty() && entries.back().position.sequence > position.sequence)
+    entries.pop_back();
 }
 
 Lsn CoverageHistory::OurPosition(const AppliedVector& vector) const {
@@ -57,8 +59,9 @@ Lsn CoverageHistory::OurPosition(const AppliedVector& vector) const {
 }
 
 FullXid CoverageHistory::HorizonAt(Lsn lsn) const {
-  auto after = std::upper_bound(samples_.begin(), samples_.end(), lsn,
-                                [](Lsn wanted, const Sample& sample) { return wanted < sample.lsn; });
+  auto after =
+      std::upper_bound(samples_.begin(), samples_.end(), lsn,
+                       [](Lsn wanted, const Sample& sample) { return wanted < sample.lsn; });
   return after == samples_.begin() ? 0 : std::prev(after)->horizon;
 }
 
@@ -71,9 +74,10 @@ FullXid CoverageHistory::OriginHorizon(Rank origin, const AppliedVector& vector)
   std::scoped_lock lock(mutex_);
   const std::deque<AppliedEntry>& entries = applied_[origin];
   if (entries.empty()) return 0;
-  // The first apply transaction that the vector does not contain; rows of xids below it are covered.
-  auto first_unknown = std::partition_point(
-      entries.begin(), entries.end(), [&](const AppliedEntry& entry) {
+  // The first apply transaction that the vector does not contain; rows of xids below it are
+  // covered.
+  auto first_unknown =
+      std::partition_point(entries.begin(), entries.end(), [&](const AppliedEntry& entry) {
         return vector.Contains(origin, entry.position.incarnation, entry.position.commit_lsn);
       });
   if (first_unknown == entries.begin()) return 0;
@@ -87,10 +91,12 @@ const CoverageHistory::LocalEntry* CoverageHistory::FindXid(uint32_t xid) const 
   return entry.xid == xid ? &entry : nullptr;
 }
 
-bool CoverageHistory::LocalCovered(uint32_t xid, CommitTime time, const AppliedVector& vector) const {
+bool CoverageHistory::LocalCovered(uint32_t xid, CommitTime time,
+                                   const AppliedVector& vector) const {
   std::scoped_lock lock(mutex_);
   const Lsn known = OurPosition(vector);
-  // Equal xids 2^32 apart cannot both be live rows' writers, so 32 bits compare against the sample's low half.
+  // Equal xids 2^32 apart cannot both be live rows' writers, so 32 bits compare against the
+  // sample's low half.
   if (const FullXid horizon = HorizonAt(known);
       horizon != 0 && static_cast<int32_t>(static_cast<uint32_t>(horizon) - xid) > 0) {
     return true;
@@ -104,8 +110,8 @@ bool CoverageHistory::LocalCovered(uint32_t xid, CommitTime time, const AppliedV
            time < ours.commit_time - options_.guard_band;
   }
   if (time > newest_local_time_) return false;  // not decoded yet
-  // A subtransaction's xid: it shares the commit time of its top transaction. Times are nearly in WAL order, so look
-  // around the place where the time belongs.
+  // A subtransaction's xid: it shares the commit time of its top transaction. Times are nearly in
+  // WAL order, so look around the place where the time belongs.
   constexpr CommitTime kNeighbourhood = 10'000'000;
   auto from = std::partition_point(local_.begin(), local_.end(), [&](const LocalEntry& entry) {
     return entry.time < time - kNeighbourhood;
@@ -116,7 +122,8 @@ bool CoverageHistory::LocalCovered(uint32_t xid, CommitTime time, const AppliedV
     if (from->lsn > known) return false;
     found = true;
   }
-  // Another transaction with this very time may not be decoded yet: only of an old enough xid can it not be the writer.
+  // Another transaction with this very time may not be decoded yet: only of an old enough xid can
+  // it not be the writer.
   const FullXid decoded = HorizonAt(local_.back().lsn);
   return found && static_cast<int32_t>(static_cast<uint32_t>(decoded) - xid) > 0;
 }
@@ -134,19 +141,22 @@ bool CoverageHistory::OriginCovered(Rank origin, uint32_t xid, CommitTime time,
       return vector.Contains(origin, at->position.incarnation, at->position.commit_lsn);
     }
     // Written before the first entry: covered with it, else the time must tell.
-    if (at == entries.begin() && vector.Contains(origin, at->position.incarnation, at->position.commit_lsn)) {
+    if (at == entries.begin() &&
+        vector.Contains(origin, at->position.incarnation, at->position.commit_lsn)) {
       return true;
     }
   }
-  // Applied by an earlier run of the agent. The stamp is the origin's commit time; the vector's time is that of the
-  // last transaction it contains. Equal is that very transaction; in the guard band in doubt, so concurrent.
+  // Applied by an earlier run of the agent. The stamp is the origin's commit time; the vector's
+  // time is that of the last transaction it contains. Equal is that very transaction; in the guard
+  // band in doubt, so concurrent.
   return known.commit_time != kOldestTime &&
          (time == known.commit_time || time < known.commit_time - options_.guard_band);
 }
 
 Lsn CoverageHistory::LocalLsn(uint32_t xid, CommitTime time) const {
   std::scoped_lock lock(mutex_);
-  if (const LocalEntry* entry = FindXid(xid); entry != nullptr && entry->time == time) return entry->lsn;
+  if (const LocalEntry* entry = FindXid(xid); entry != nullptr && entry->time == time)
+    return entry->lsn;
   return {};
 }
 

@@ -1,10 +1,12 @@
 // Which writes that stand in this database were known to a peer: the exact side of "covered".
 //
-// Rows carry their writer's xid (xmin), commit time and origin. This history turns an xid back into a position:
+// Rows carry their writer's xid (xmin), commit time and origin. This history turns an xid back into
+// a position:
 //   - local transactions as capture decodes them (xid, commit time, LSN), the last `entries_max`;
 //   - samples (H, L): every xid below H had ended before WAL position L;
 //   - apply transactions of each origin (xid, position), in commit order.
-// docs/decisions/0001-apply-protocol.md has the reasoning. Unknown and ambiguous are "not covered". Thread-safe.
+// docs/decisions/0001-apply-protocol.md has the reasoning. Unknown and ambiguous are "not covered".
+// Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +41,9 @@ class CoverageHistory {
   void Sampled(FullXid horizon, Lsn lsn);
   // An apply transaction committed here, in order for each origin.
   void Applied(Rank origin, FullXid xid, const Position& position);
-  // After a reconnection: what the database holds of the origin (pgduet.progress, oldest first). What was noted before is
-  // forgotten; rows of earlier apply transactions count with the first entry.
+  // After a reconnection: what the database holds of the origin (pgduet.progress, oldest first).
+  // What was noted before is forgotten; rows of earlier apply transactions count with the first
+  // entry.
   struct AppliedEntry {
     FullXid xid;
     Position position;
@@ -49,8 +52,9 @@ class CoverageHistory {
   void AppliedSetBack(Rank origin, const Position& position);
   void AppliedReloaded(Rank origin, std::deque<AppliedEntry> entries);
 
-  // The xid below which every row is covered by `vector`, as far as local writes (LocalHorizon) or those of another
-  // origin (OriginHorizon) go. Conservative: rows at or above it may still be covered.
+  // The xid below which every row is covered by `vector`, as far as local writes (LocalHorizon) or
+  // those of another origin (OriginHorizon) go. Conservative: rows at or above it may still be
+  // covered.
   FullXid LocalHorizon(const AppliedVector& vector) const;
   FullXid OriginHorizon(Rank origin, const AppliedVector& vector) const;
 
@@ -80,7 +84,7 @@ class CoverageHistory {
   const absl::flat_hash_set<uint32_t> baseline_xids_;
   mutable std::mutex mutex_;
   std::deque<LocalEntry> local_;
-  uint64_t local_dropped_ = 0;  // entries that left the front
+  uint64_t local_dropped_ = 0;                      // entries that left the front
   absl::flat_hash_map<uint32_t, uint64_t> by_xid_;  // xid -> running number
   CommitTime newest_local_time_ = kOldestTime;
   std::deque<Sample> samples_;

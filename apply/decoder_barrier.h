@@ -13,11 +13,11 @@ namespace pgduet {
 class DecoderBarrier {
  public:
   virtual ~DecoderBarrier() = default;
-  // OK once all that was committed in this database before the call has passed capture and its deletes are known.
-  // DeadlineExceeded when the time is over; Cancelled when stopped.
+  // OK once all that was committed in this database before the call has passed capture and its
+  // deletes are known. DeadlineExceeded when the time is over; Cancelled when stopped.
   virtual absl::Status Wait(absl::Duration timeout, std::stop_token stop) = 0;
-  // Until capture has passed this commit, and its deletes are known: what a peer had seen of us when it wrote. False when
-  // the time is over or a stop was requested.
+  // Until capture has passed this commit, and its deletes are known: what a peer had seen of us
+  // when it wrote. False when the time is over or a stop was requested.
   virtual bool WaitDecoded(Lsn commit_lsn, absl::Duration timeout, std::stop_token stop) = 0;
 };
 

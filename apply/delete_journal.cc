@@ -14,13 +14,16 @@
 namespace pgduet {
 namespace {
 
-// When a crash of the database took the journal's transaction back, this is not the first time: the delete was published before, and the
-// writer of the row may have seen it. Its vector tells. $2 is our rank, $4 the delete's LSN.
+// When a crash of the database took the journal's transaction back, this is not the first time: the
+// delete was published before, and the writer of the row may have seen it. Its vector tells. $2 is
+// our rank, $4 the delete's LSN.
 std::string HadSeenSql(Incarnation ours) {
   return fmt::format(
       "EXISTS (SELECT FROM pgduet.progress p, unnest(string_to_array(p.vector, ' ')) AS e "
-      "WHERE (p.xid::text::numeric % 4294967296)::text = t.xmin::text AND split_part(e, ':', 1) = $2 "
-      "AND split_part(e, ':', 2) = '{}' AND ('x' || lpad(split_part(e, ':', 4), 16, '0'))::bit(64)::bigint "
+      "WHERE (p.xid::text::numeric % 4294967296)::text = t.xmin::text AND split_part(e, ':', 1) = "
+      "$2 "
+      "AND split_part(e, ':', 2) = '{}' AND ('x' || lpad(split_part(e, ':', 4), 16, "
+      "'0'))::bit(64)::bigint "
       ">= $4::pg_lsn - '0/0'::pg_lsn)",
       IncarnationToString(ours));
 }
@@ -29,63 +32,75 @@ std::string HadSeenSql(Incarnation ours) {
 std::vector<KeyDelete> Unique(std::vector<KeyDelete> deletes) {
   std::sort(deletes.begin(), deletes.end(),
             [](const KeyDelete& a, const KeyDelete& b) { return a.key_text < b.key_text; });
-  deletes.erase(std::unique(deletes.begin(), deletes.end(),
-                            [](const KeyDelete& a, const KeyDelete& b) { return a.key_text == b.key_text; }),
-                deletes.end());
+  deletes.erase(
+      std::unique(deletes.begin(), deletes.end(),
+                  [](const KeyDelete& a, const KeyDelete& b) { return a.key_text == b.key_text; }),
+      deletes.end());
   return deletes;
 }
 
 }  // namespace
 
-DeleteJournal::DeleteJournal(std::string conninfo, const RegionIdentity& identity, TombstoneRegistry& registry)
+DeleteJournal::DeleteJournal(std::string conninfo, const RegionIdentity& identity,
+                             TombstoneRegistry& registry)
     : conninfo_(std::move(conninfo)), identity_(identity), registry_(registry) {}
 
 absl::Status DeleteJournal::OpenSession() {
   if (session_ != nullptr) return absl::OkStatus();
-  PGDUET_ASSIGN_OR_RETURN(catalog_connection_, PgConnection::Open({.conninfo = conninfo_,
-                                                                   .application_name = "pgduet journal catalog",
-                                                                   .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(catalog_connection_,
+                          PgConnection::Open({.conninfo = conninfo_,
+                                              .application_name = "pgduet journal catalog",
+                                              .settings = PinnedSettings()}));
   catalog_ = std::make_unique<TargetCatalog>(*catalog_connection_);
-  PGDUET_ASSIGN_OR_RETURN(session_, TargetSession::Open(conninfo_, identity_, "journal",
-                                                        OriginName(identity_.group, identity_.set, "local")));
-  // What an earlier session journaled and a crash of the database can still take back must not count as done: the slot would
-  // move on without it.
+  PGDUET_ASSIGN_OR_RETURN(session_,
+                          TargetSession::Open(conninfo_, identity_, "journal",
+                                              OriginName(identity_.group, identity_.set, "local")));
+  // What an earlier session journaled and a crash of the database can still take back must not
+  // count as done: the slot would move on without it.
   PGDUET_RETURN_IF_ERROR(FlushWal(*catalog_connection_));
-  PGDUET_ASSIGN_OR_RETURN(const PgResult done, session_->Query("SELECT decoded_through FROM pgduet.local_progress"));
+  PGDUET_ASSIGN_OR_RETURN(const PgResult done,
+                          session_->Query("SELECT decoded_through FROM pgduet.local_progress"));
   if (done.rows() > 0) {
     PGDUET_ASSIGN_OR_RETURN(done_through_, Lsn::Parse(done.Text(0, 0)));
   }
   return absl::OkStatus();
 }
 
-absl::Status DeleteJournal::CollectRow(const LocalTransaction& transaction, const ChangeBatch& batch,
-                                       const Change& change, std::vector<TableDeletes>& tables) {
+absl::Status DeleteJournal::CollectRow(const LocalTransaction& transaction,
+                                       const ChangeBatch& batch, const Change& change,
+                                       std::vector<TableDeletes>& tables) {
   const auto& relation = batch.relations[change.relation];
   PGDUET_ASSIGN_OR_RETURN(const auto table, catalog_->Find(relation));
-  KeyDelete gone{.key = {.table = table->oid}, .key_text = {},
-                   .version = {.commit_time = transaction.commit_time, .rank = identity_.rank, .commit_lsn = transaction.commit_lsn},
+  KeyDelete gone{.key = {.table = table->oid},
+                 .key_text = {},
+                 .version = {.commit_time = transaction.commit_time,
+                             .rank = identity_.rank,
+                             .commit_lsn = transaction.commit_lsn},
                  .incarnation = identity_.incarnation};
   if (change.kind != ChangeKind::kTruncate) {
     const std::vector<Value> key = table->KeyOf(batch.OldRowOf(change));
     gone.key_text = KeyText(*table, key);
-    if (change.kind == ChangeKind::kUpdate && gone.key_text == KeyText(*table, table->KeyOf(batch.NewRow(change)))) {
+    if (change.kind == ChangeKind::kUpdate &&
+        gone.key_text == KeyText(*table, table->KeyOf(batch.NewRow(change)))) {
       return absl::OkStatus();
     }
     gone.key.key_hash = KeyHash(gone.key_text);
   }
   auto at = std::find_if(tables.begin(), tables.end(),
                          [&](const TableDeletes& one) { return one.table->oid == table->oid; });
-  if (at == tables.end()) at = tables.insert(at, {.relation = relation, .table = table, .deletes = {}});
+  if (at == tables.end())
+    at = tables.insert(at, {.relation = relation, .table = table, .deletes = {}});
   at->truncated |= change.kind == ChangeKind::kTruncate;
   at->deletes.push_back(std::move(gone));
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<DeleteJournal::TableDeletes>> DeleteJournal::Collect(const LocalTransaction& transaction,
-                                                                                const ChangeBatch& batch) {
+absl::StatusOr<std::vector<DeleteJournal::TableDeletes>> DeleteJournal::Collect(
+    const LocalTransaction& transaction, const ChangeBatch& batch) {
   std::vector<TableDeletes> tables;
   for (const Change& change : batch.changes) {
-    const bool may_delete = change.kind == ChangeKind::kDelete || change.kind == ChangeKind::kTruncate ||
+    const bool may_delete = change.kind == ChangeKind::kDelete ||
+                            change.kind == ChangeKind::kTruncate ||
                             (change.kind == ChangeKind::kUpdate && change.old_row != OldRow::kNone);
     if (!may_delete) continue;
     PGDUET_RETURN_IF_ERROR(OpenSession());
@@ -100,10 +115,12 @@ absl::Status DeleteJournal::Record(const LocalTransaction& transaction, const Ch
   if (tables.ok() && tables->empty()) return absl::OkStatus();
   absl::Status status = tables.status();
   if (status.ok()) {
-    // Done by an earlier run, with all its chunks; the one at the very position may be done in part.
+    // Done by an earlier run, with all its chunks; the one at the very position may be done in
+    // part.
     if (transaction.commit_lsn < done_through_) return absl::OkStatus();
     std::vector<KeyDelete> all;
-    for (const TableDeletes& table : *tables) all.insert(all.end(), table.deletes.begin(), table.deletes.end());
+    for (const TableDeletes& table : *tables)
+      all.insert(all.end(), table.deletes.begin(), table.deletes.end());
     registry_.RegisterDeletes(all);
     registry_.WaitForCommits();
     status = Write(transaction, *tables);
@@ -114,23 +131,26 @@ absl::Status DeleteJournal::Record(const LocalTransaction& transaction, const Ch
   return WithContext(status, "record local deletes");
 }
 
-absl::Status DeleteJournal::Write(const LocalTransaction& transaction, const std::vector<TableDeletes>& tables) {
+absl::Status DeleteJournal::Write(const LocalTransaction& transaction,
+                                  const std::vector<TableDeletes>& tables) {
   PgPipeline& pipeline = session_->pipeline();
   PGDUET_RETURN_IF_ERROR(pipeline.Add("BEGIN", {}).status());
-  PGDUET_RETURN_IF_ERROR(pipeline
-                             .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
-                                  {std::string(kMarkerPrefix), EncodeMarker({.rank = kInternalRank, .position = {}})})
-                             .status());
-  PGDUET_RETURN_IF_ERROR(Replay(transaction, tables));
-  for (const TableDeletes& table : tables) {
-    PGDUET_RETURN_IF_ERROR(QueueTombstones(pipeline, table.table->oid, table.deletes, Mark::kSwept, nullptr));
-  }
   PGDUET_RETURN_IF_ERROR(
       pipeline
-          .Add("INSERT INTO pgduet.local_progress (decoded_through) VALUES ($1::pg_lsn) ON CONFLICT (singleton) "
-               "DO UPDATE SET decoded_through = excluded.decoded_through",
-               {transaction.commit_lsn.ToString()})
+          .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
+               {std::string(kMarkerPrefix), EncodeMarker({.rank = kInternalRank, .position = {}})})
           .status());
+  PGDUET_RETURN_IF_ERROR(Replay(transaction, tables));
+  for (const TableDeletes& table : tables) {
+    PGDUET_RETURN_IF_ERROR(
+        QueueTombstones(pipeline, table.table->oid, table.deletes, Mark::kSwept, nullptr));
+  }
+  PGDUET_RETURN_IF_ERROR(pipeline
+                             .Add("INSERT INTO pgduet.local_progress (decoded_through) VALUES "
+                                  "($1::pg_lsn) ON CONFLICT (singleton) "
+                                  "DO UPDATE SET decoded_through = excluded.decoded_through",
+                                  {transaction.commit_lsn.ToString()})
+                             .status());
   PGDUET_RETURN_IF_ERROR(pipeline.Add("COMMIT", {}).status());
   PGDUET_RETURN_IF_ERROR(pipeline.Add("SELECT pg_current_wal_insert_lsn()", {}).status());
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, pipeline.Run());
@@ -139,9 +159,10 @@ absl::Status DeleteJournal::Write(const LocalTransaction& transaction, const std
   return absl::OkStatus();
 }
 
-absl::Status DeleteJournal::Replay(const LocalTransaction& transaction, const std::vector<TableDeletes>& tables) {
-  // Locking first makes what stands there stand still; deciding is a statement of its own, so that it sees the newest
-  // version of what it had to wait for.
+absl::Status DeleteJournal::Replay(const LocalTransaction& transaction,
+                                   const std::vector<TableDeletes>& tables) {
+  // Locking first makes what stands there stand still; deciding is a statement of its own, so that
+  // it sees the newest version of what it had to wait for.
   for (const TableDeletes& table : tables) {
     PGDUET_RETURN_IF_ERROR(QueueReplay(transaction, table, ReplayStep::kLock));
   }
@@ -154,10 +175,10 @@ absl::Status DeleteJournal::Replay(const LocalTransaction& transaction, const st
   return absl::OkStatus();
 }
 
-// Other regions' rows under the deleted keys: the older ones are deleted, all are logged. A key that has this very tombstone
-// already was done by an earlier run.
-absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction, const TableDeletes& table,
-                                        ReplayStep step) {
+// Other regions' rows under the deleted keys: the older ones are deleted, all are logged. A key
+// that has this very tombstone already was done by an earlier run.
+absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction,
+                                        const TableDeletes& table, ReplayStep step) {
   const TargetTable& target = *table.table;
   std::string cases, ranks, key_json, match;
   for (size_t rank = 0; rank < session_->origin_oids().size(); ++rank) {
@@ -180,34 +201,47 @@ absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction, con
     types.push_back(ArrayTypes(target, target.keys)[part]);
   }
   const std::string source =
-      "s AS (SELECT * FROM unnest({arrays}) AS s({names}) WHERE NOT EXISTS (SELECT FROM pgduet.tombstone d WHERE "
-      "d.relation = {oid} AND d.key_digest = s.digest AND d.commit_lsn = $4::pg_lsn AND d.rank = $2::smallint))";
+      "s AS (SELECT * FROM unnest({arrays}) AS s({names}) WHERE NOT EXISTS (SELECT FROM "
+      "pgduet.tombstone d WHERE "
+      "d.relation = {oid} AND d.key_digest = s.digest AND d.commit_lsn = $4::pg_lsn AND d.rank = "
+      "$2::smallint))";
   const std::string lock =
-      "WITH " + source + ", met AS (SELECT 1 FROM s JOIN {table} t ON true {match} WHERE "
+      "WITH " + source +
+      ", met AS (SELECT 1 FROM s JOIN {table} t ON true {match} WHERE "
       "(pg_xact_commit_timestamp_origin(t.xmin)).roident IN ({ranks}) FOR UPDATE OF t) "
       "SELECT count(*), max($1), max($3) FROM met";
   const std::string decide =
-      "WITH " + source + ", met AS (SELECT t.ctid AS place, t.tableoid AS part, s.digest, {row_json} AS whole, "
-      "(SELECT to_jsonb(k.*) FROM (SELECT {key_json}) k) AS key, w.stamp, w.rank FROM s JOIN {table} t ON true {match}, "
+      "WITH " + source +
+      ", met AS (SELECT t.ctid AS place, t.tableoid AS part, s.digest, {row_json} AS whole, "
+      "(SELECT to_jsonb(k.*) FROM (SELECT {key_json}) k) AS key, w.stamp, w.rank FROM s JOIN "
+      "{table} t ON true {match}, "
       "LATERAL (SELECT (pg_xact_commit_timestamp_origin(t.xmin)).timestamp AS stamp, "
       "CASE (pg_xact_commit_timestamp_origin(t.xmin)).roident{cases} END AS rank) w "
       "WHERE (pg_xact_commit_timestamp_origin(t.xmin)).roident IN ({ranks}) AND NOT {had_seen}), "
       "gone AS (DELETE FROM {table} t USING met WHERE t.ctid = met.place AND t.tableoid = met.part "
       "AND (met.stamp, met.rank) < ($1::timestamptz, $2::int) RETURNING met.place, met.part) "
-      "INSERT INTO pgduet.conflict (table_schema, table_name, key_digest, key, kind, policy, decision, remote_operation, "
-      "remote_row, remote_region, remote_time, local_operation, local_region, local_time, local_lsn) "
+      "INSERT INTO pgduet.conflict (table_schema, table_name, key_digest, key, kind, policy, "
+      "decision, remote_operation, "
+      "remote_row, remote_region, remote_time, local_operation, local_region, local_time, "
+      "local_lsn) "
       "SELECT {schema}, {name}, met.digest, met.key, 'update_deleted', 'last_write_wins', "
-      "CASE WHEN gone.place IS NULL THEN 'apply_remote' ELSE 'keep_local' END, 'row', met.whole, r.name, met.stamp, "
-      "'delete', $3, $1::timestamptz, $4::pg_lsn FROM met JOIN pgduet.region r ON r.rank = met.rank "
+      "CASE WHEN gone.place IS NULL THEN 'apply_remote' ELSE 'keep_local' END, 'row', met.whole, "
+      "r.name, met.stamp, "
+      "'delete', $3, $1::timestamptz, $4::pg_lsn FROM met JOIN pgduet.region r ON r.rank = "
+      "met.rank "
       "LEFT JOIN gone ON gone.place = met.place AND gone.part = met.part "
       "WHERE NOT EXISTS (SELECT FROM pgduet.conflict c WHERE c.key_digest = met.digest "
-      "AND c.local_time = $1::timestamptz AND c.local_operation = 'delete' AND c.remote_region = r.name)";
-  const std::string sql = fmt::format(
-      fmt::runtime(step == ReplayStep::kLock ? lock : decide), fmt::arg("had_seen", HadSeenSql(identity_.incarnation)),
-      fmt::arg("arrays", arrays), fmt::arg("names", names), fmt::arg("oid", target.oid), fmt::arg("key_json", key_json), fmt::arg("row_json", target.row_json),
-      fmt::arg("table", target.quoted), fmt::arg("match", table.truncated ? "" : match), fmt::arg("cases", cases),
-      fmt::arg("ranks", ranks), fmt::arg("schema", session_->connection().QuoteLiteral(target.schema)),
-      fmt::arg("name", session_->connection().QuoteLiteral(target.name)));
+      "AND c.local_time = $1::timestamptz AND c.local_operation = 'delete' AND c.remote_region = "
+      "r.name)";
+  const std::string sql =
+      fmt::format(fmt::runtime(step == ReplayStep::kLock ? lock : decide),
+                  fmt::arg("had_seen", HadSeenSql(identity_.incarnation)),
+                  fmt::arg("arrays", arrays), fmt::arg("names", names), fmt::arg("oid", target.oid),
+                  fmt::arg("key_json", key_json), fmt::arg("row_json", target.row_json),
+                  fmt::arg("table", target.quoted), fmt::arg("match", table.truncated ? "" : match),
+                  fmt::arg("cases", cases), fmt::arg("ranks", ranks),
+                  fmt::arg("schema", session_->connection().QuoteLiteral(target.schema)),
+                  fmt::arg("name", session_->connection().QuoteLiteral(target.name)));
   ArrayLiteral digests;
   std::vector<ArrayLiteral> parts(table.truncated ? 0 : target.keys.size());
   for (const KeyDelete& one : table.deletes) {
@@ -216,8 +250,9 @@ absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction, con
     const std::vector<std::string> values = KeyValues(one.key_text);
     for (size_t part = 0; part < parts.size(); ++part) parts[part].Add(values[part]);
   }
-  std::vector<PgParameter> parameters = {TimestampText(transaction.commit_time), std::to_string(identity_.rank),
-                                         identity_.name(), transaction.commit_lsn.ToString(), std::move(digests).Finish()};
+  std::vector<PgParameter> parameters = {
+      TimestampText(transaction.commit_time), std::to_string(identity_.rank), identity_.name(),
+      transaction.commit_lsn.ToString(), std::move(digests).Finish()};
   for (ArrayLiteral& part : parts) parameters.emplace_back(std::move(part).Finish());
   return session_->pipeline().Add(sql, parameters, types).status();
 }
@@ -232,8 +267,9 @@ Lsn DeleteJournal::DurableThrough(Lsn wanted) {
   }
   const Lsn durable = Lsn::Parse(flushed->Text(0, 0)).value_or(Lsn());
   while (!unflushed_.empty() && unflushed_.front().written <= durable) unflushed_.pop_front();
-  return unflushed_.empty() || unflushed_.front().source > wanted ? wanted
-                                                                  : Lsn(unflushed_.front().source.value() - 1);
+  return unflushed_.empty() || unflushed_.front().source > wanted
+             ? wanted
+             : Lsn(unflushed_.front().source.value() - 1);
 }
 
 }  // namespace pgduet

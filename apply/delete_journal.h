@@ -1,12 +1,15 @@
-// Local deletes: their tombstones, and the replay that removes what a remote change revived in between.
+// Local deletes: their tombstones, and the replay that removes what a remote change revived in
+// between.
 //
-// Each local transaction passes here before it is published. For its deletes, key changes and truncates the journal writes
-// tombstones and looks at what stands under those keys now: a row of another region was written without knowledge of the
-// delete (it was not published yet), so it is a conflict: logged, and removed when its version is lower. All in one
-// transaction with the position up to which this is done; it carries our "local" origin and an internal marker, so it is not
+// Each local transaction passes here before it is published. For its deletes, key changes and
+// truncates the journal writes tombstones and looks at what stands under those keys now: a row of
+// another region was written without knowledge of the delete (it was not published yet), so it is a
+// conflict: logged, and removed when its version is lower. All in one transaction with the position
+// up to which this is done; it carries our "local" origin and an internal marker, so it is not
 // published. Idempotent: the same WAL may come again after a restart.
 //
-// Threads: the capture thread; DurableThrough too. The connection is the journal's own and is reopened when lost.
+// Threads: the capture thread; DurableThrough too. The connection is the journal's own and is
+// reopened when lost.
 #pragma once
 
 #include <deque>
@@ -39,14 +42,17 @@ class DeleteJournal {
     bool truncated = false;
   };
   absl::Status OpenSession();
-  absl::StatusOr<std::vector<TableDeletes>> Collect(const LocalTransaction& transaction, const ChangeBatch& batch);
-  absl::Status CollectRow(const LocalTransaction& transaction, const ChangeBatch& batch, const Change& change,
-                          std::vector<TableDeletes>& tables);
+  absl::StatusOr<std::vector<TableDeletes>> Collect(const LocalTransaction& transaction,
+                                                    const ChangeBatch& batch);
+  absl::Status CollectRow(const LocalTransaction& transaction, const ChangeBatch& batch,
+                          const Change& change, std::vector<TableDeletes>& tables);
   absl::Status Write(const LocalTransaction& transaction, const std::vector<TableDeletes>& tables);
   absl::Status Replay(const LocalTransaction& transaction, const std::vector<TableDeletes>& tables);
-  // Locks the rows of other regions that stand under the deleted keys and counts them / decides and logs them.
+  // Locks the rows of other regions that stand under the deleted keys and counts them / decides and
+  // logs them.
   enum class ReplayStep { kLock, kDecide };
-  absl::Status QueueReplay(const LocalTransaction& transaction, const TableDeletes& table, ReplayStep step);
+  absl::Status QueueReplay(const LocalTransaction& transaction, const TableDeletes& table,
+                           ReplayStep step);
 
   const std::string conninfo_;
   const RegionIdentity identity_;

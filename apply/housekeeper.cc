@@ -18,19 +18,27 @@ namespace pgduet {
 namespace {
 
 constexpr absl::Duration kSampleInterval = absl::Milliseconds(20);
-// Each costs a transaction id and a few bytes of WAL, on an idle database too. A backlog asks for more.
+// Each costs a transaction id and a few bytes of WAL, on an idle database too. A backlog asks for
+// more.
 constexpr absl::Duration kCloseInterval = absl::Seconds(1);
 // $1 rank, $2 LSN, $3 incarnation, $4 time.
 constexpr char kStable[] =
-    "rank = $1::smallint AND commit_lsn <= $2::pg_lsn AND incarnation = $3 AND commit_time < $4::timestamptz AND unswept IS NULL";
+    "rank = $1::smallint AND commit_lsn <= $2::pg_lsn AND incarnation = $3 AND commit_time < "
+    "$4::timestamptz AND unswept IS NULL";
 constexpr int kProgressRowsKept = 10'000;
 
 }  // namespace
 
-Housekeeper::Housekeeper(std::string conninfo, const RegionIdentity& identity, AppliedState& applied,
-                         CoverageHistory& history, TombstoneRegistry& registry, ApplyMetrics& metrics)
-    : conninfo_(std::move(conninfo)), identity_(identity), applied_(applied), history_(history), registry_(registry),
-      metrics_(metrics), sweep_(identity, history, metrics) {}
+Housekeeper::Housekeeper(std::string conninfo, const RegionIdentity& identity,
+                         AppliedState& applied, CoverageHistory& history,
+                         TombstoneRegistry& registry, ApplyMetrics& metrics)
+    : conninfo_(std::move(conninfo)),
+      identity_(identity),
+      applied_(applied),
+      history_(history),
+      registry_(registry),
+      metrics_(metrics),
+      sweep_(identity, history, metrics) {}
 
 void Housekeeper::Start() {
   thread_ = std::jthread([this](std::stop_token stop) { Run(std::move(stop)); });
@@ -64,11 +72,14 @@ absl::Status Housekeeper::Open() {
   removed_.clear();
   closing_ = {};
   sweep_.Reset();
-  PGDUET_ASSIGN_OR_RETURN(session_, TargetSession::Open(conninfo_, identity_, "housekeeper sweep",
-                                                        OriginName(identity_.group, identity_.set, "housekeeper")));
+  PGDUET_ASSIGN_OR_RETURN(
+      session_, TargetSession::Open(conninfo_, identity_, "housekeeper sweep",
+                                    OriginName(identity_.group, identity_.set, "housekeeper")));
   PGDUET_ASSIGN_OR_RETURN(connection_, PgConnection::Open({.conninfo = conninfo_,
-                                                           .application_name = "pgduet housekeeper", .settings = PinnedSettings()}));
-  PGDUET_RETURN_IF_ERROR(connection_->Query("SET synchronous_commit = off; SET search_path = pg_catalog").status());
+                                                           .application_name = "pgduet housekeeper",
+                                                           .settings = PinnedSettings()}));
+  PGDUET_RETURN_IF_ERROR(
+      connection_->Query("SET synchronous_commit = off; SET search_path = pg_catalog").status());
   return SetBackLostProgress(*connection_, identity_, applied_, history_);
 }
 
@@ -94,49 +105,61 @@ absl::Status Housekeeper::Round(absl::Time now) {
 }
 
 absl::Status Housekeeper::Sample(bool store) {
-  // The statement's snapshot is taken before its functions run, so the position is the later one of the two.
-  PGDUET_ASSIGN_OR_RETURN(const PgResult sample,
-                          connection_->Query("SELECT pg_snapshot_xmin(pg_current_snapshot())::text, pg_current_wal_insert_lsn(), "
-                                             "pg_current_wal_flush_lsn()"));
+  // The statement's snapshot is taken before its functions run, so the position is the later one of
+  // the two.
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult sample,
+      connection_->Query(
+          "SELECT pg_snapshot_xmin(pg_current_snapshot())::text, pg_current_wal_insert_lsn(), "
+          "pg_current_wal_flush_lsn()"));
   PGDUET_ASSIGN_OR_RETURN(const Lsn lsn, Lsn::Parse(sample.Text(0, 1)));
   PGDUET_ASSIGN_OR_RETURN(const Lsn flushed, Lsn::Parse(sample.Text(0, 2)));
   oldest_running_ = static_cast<FullXid>(sample.Int(0, 0));
   unflushed_samples_.push_back({oldest_running_, lsn});
   ForgetRemoved(flushed);
-  // A crash takes back what was not flushed and gives its xids out again: such a sample would call them covered.
+  // A crash takes back what was not flushed and gives its xids out again: such a sample would call
+  // them covered.
   while (!unflushed_samples_.empty() && unflushed_samples_.front().second <= flushed) {
     history_.Sampled(unflushed_samples_.front().first, unflushed_samples_.front().second);
     unflushed_samples_.pop_front();
   }
   if (!store) return absl::OkStatus();
   return connection_
-      ->Query("INSERT INTO pgduet.horizon (lsn, xid) VALUES ($1::pg_lsn, $2::xid8) ON CONFLICT DO NOTHING",
-              {lsn.ToString(), std::string(sample.Text(0, 0))})
+      ->Query(
+          "INSERT INTO pgduet.horizon (lsn, xid) VALUES ($1::pg_lsn, $2::xid8) ON CONFLICT DO "
+          "NOTHING",
+          {lsn.ToString(), std::string(sample.Text(0, 0))})
       .status();
 }
 
-// Tells all captures of this database, through its WAL, which time is closed at this place, and opens the next one. The statement's
-// time is taken before the transaction id is given out.
+// Tells all captures of this database, through its WAL, which time is closed at this place, and
+// opens the next one. The statement's time is taken before the transaction id is given out.
 absl::Status Housekeeper::CloseTime(bool flush) {
   const CommitTime closed = closing_.Closed(oldest_running_);
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult opened,
-      session_->Query(fmt::format("SELECT {}, pg_current_xact_id()::text, pg_logical_emit_message(true, $1, $2::text), "
-                                  "set_config('synchronous_commit', $3, true)",
-                                  MicrosecondsOf("statement_timestamp()")),
-                      {std::string(kClosedPrefix), EncodeClosedTime(closed), std::string(flush ? "local" : "off")}));
+      session_->Query(
+          fmt::format(
+              "SELECT {}, pg_current_xact_id()::text, pg_logical_emit_message(true, $1, $2::text), "
+              "set_config('synchronous_commit', $3, true)",
+              MicrosecondsOf("statement_timestamp()")),
+          {std::string(kClosedPrefix), EncodeClosedTime(closed),
+           std::string(flush ? "local" : "off")}));
   const auto xid = static_cast<FullXid>(opened.Int(0, 1));
   closing_.Opened(opened.Int(0, 0), xid);
   sweep_.XidGivenOut(xid);
   const CommitTime own = applied_.ClosedTime(identity_.rank);
-  if (own != kOldestTime) metrics_.ClosedTimeAge(absl::ToDoubleSeconds(absl::Now() - ToAbslTime(own)));
+  if (own != kOldestTime)
+    metrics_.ClosedTimeAge(absl::ToDoubleSeconds(absl::Now() - ToAbslTime(own)));
   return absl::OkStatus();
 }
 
 Position Housekeeper::StablePosition(Rank origin) const {
-  Position stable = origin == identity_.rank ? Position{.incarnation = identity_.incarnation, .commit_lsn = Lsn(UINT64_MAX)}
+  Position stable = origin == identity_.rank ? Position{.incarnation = identity_.incarnation,
+                                                        .commit_lsn = Lsn(UINT64_MAX)}
                                              : applied_.Vector().At(origin);
-  // A local write that has its time already, and not its place in the WAL, may be older than a remote delete.
+  // A local write that has its time already, and not its place in the WAL, may be older than a
+  // remote delete.
   stable.commit_time = origin == identity_.rank ? INT64_MAX : applied_.ClosedTime(identity_.rank);
   for (Rank peer = 0; peer < identity_.regions.size(); ++peer) {
     if (peer == identity_.rank || peer == origin) continue;
@@ -162,24 +185,28 @@ absl::Status Housekeeper::RemoveTombstonesOf(Rank origin, const Position& stable
   const uint64_t generation = registry_.Generation();
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult removed,
-      connection_->Query(fmt::format("DELETE FROM pgduet.tombstone WHERE (relation, key_digest) IN (SELECT relation, key_digest FROM "
-                                     "pgduet.tombstone WHERE {0} LIMIT 20000) AND {0} RETURNING relation, key",
-                                     kStable),
-                         {std::to_string(origin), stable.commit_lsn.ToString(), IncarnationToString(stable.incarnation),
-                          TimestampText(stable.commit_time)}));
+      connection_->Query(
+          fmt::format("DELETE FROM pgduet.tombstone WHERE (relation, key_digest) IN (SELECT "
+                      "relation, key_digest FROM "
+                      "pgduet.tombstone WHERE {0} LIMIT 20000) AND {0} RETURNING relation, key",
+                      kStable),
+          {std::to_string(origin), stable.commit_lsn.ToString(),
+           IncarnationToString(stable.incarnation), TimestampText(stable.commit_time)}));
   if (removed.rows() == 0) return absl::OkStatus();
   std::vector<TableKey> keys;
   for (int row = 0; row < removed.rows(); ++row) {
     const std::string_view text = removed.Text(row, 1);
     keys.push_back({static_cast<uint32_t>(removed.Int(row, 0)), text.empty() ? 0 : KeyHash(text)});
   }
-  PGDUET_ASSIGN_OR_RETURN(const PgResult inserted, connection_->Query("SELECT pg_current_wal_insert_lsn()"));
+  PGDUET_ASSIGN_OR_RETURN(const PgResult inserted,
+                          connection_->Query("SELECT pg_current_wal_insert_lsn()"));
   PGDUET_ASSIGN_OR_RETURN(const Lsn written, Lsn::Parse(inserted.Text(0, 0)));
   removed_.push_back({std::move(keys), generation, written});
   return absl::OkStatus();
 }
 
-// A crash of the database brings back what was removed and not flushed: until then the registry must say "may have".
+// A crash of the database brings back what was removed and not flushed: until then the registry
+// must say "may have".
 void Housekeeper::ForgetRemoved(Lsn flushed) {
   while (!removed_.empty() && removed_.front().written <= flushed) {
     registry_.Remove(removed_.front().keys, removed_.front().generation);
@@ -190,27 +217,32 @@ void Housekeeper::ForgetRemoved(Lsn flushed) {
 absl::Status Housekeeper::TrimProgress() {
   PGDUET_RETURN_IF_ERROR(
       connection_
-          ->Query(fmt::format("DELETE FROM pgduet.progress p USING (SELECT origin_rank, max(sequence) AS newest FROM "
-                              "pgduet.progress GROUP BY origin_rank) m WHERE p.origin_rank = m.origin_rank "
-                              "AND p.sequence < m.newest - {}",
-                              kProgressRowsKept))
+          ->Query(fmt::format(
+              "DELETE FROM pgduet.progress p USING (SELECT origin_rank, max(sequence) AS newest "
+              "FROM "
+              "pgduet.progress GROUP BY origin_rank) m WHERE p.origin_rank = m.origin_rank "
+              "AND p.sequence < m.newest - {}",
+              kProgressRowsKept))
           .status());
-  return connection_->Query("DELETE FROM pgduet.horizon WHERE sampled_at < clock_timestamp() - interval '1 day'").status();
+  return connection_
+      ->Query("DELETE FROM pgduet.horizon WHERE sampled_at < clock_timestamp() - interval '1 day'")
+      .status();
 }
 
 absl::Status LoadTombstones(PgConnection& connection, TombstoneRegistry& registry) {
-  PGDUET_RETURN_IF_ERROR(
-      connection
-          .Query(fmt::format("BEGIN; DECLARE tombstones NO SCROLL CURSOR FOR SELECT relation, key, {}, rank, commit_lsn "
-                             "FROM pgduet.tombstone",
-                             MicrosecondsOf("commit_time")))
-          .status());
+  PGDUET_RETURN_IF_ERROR(connection
+                             .Query(fmt::format("BEGIN; DECLARE tombstones NO SCROLL CURSOR FOR "
+                                                "SELECT relation, key, {}, rank, commit_lsn "
+                                                "FROM pgduet.tombstone",
+                                                MicrosecondsOf("commit_time")))
+                             .status());
   while (true) {
     PGDUET_ASSIGN_OR_RETURN(const PgResult rows, connection.Query("FETCH 10000 FROM tombstones"));
     for (int row = 0; row < rows.rows(); ++row) {
       const std::string_view text = rows.Text(row, 1);
       registry.Add({static_cast<uint32_t>(rows.Int(row, 0)), text.empty() ? 0 : KeyHash(text)},
-                   {.commit_time = rows.Int(row, 2), .rank = static_cast<Rank>(rows.Int(row, 3)),
+                   {.commit_time = rows.Int(row, 2),
+                    .rank = static_cast<Rank>(rows.Int(row, 3)),
                     .commit_lsn = Lsn::Parse(rows.Text(row, 4)).value_or(Lsn())});
     }
     if (rows.rows() == 0) return connection.Query("COMMIT").status();
@@ -218,7 +250,9 @@ absl::Status LoadTombstones(PgConnection& connection, TombstoneRegistry& registr
 }
 
 absl::Status LoadHorizons(PgConnection& connection, CoverageHistory& history) {
-  PGDUET_ASSIGN_OR_RETURN(const PgResult rows, connection.Query("SELECT xid::text, lsn FROM pgduet.horizon ORDER BY lsn"));
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult rows,
+      connection.Query("SELECT xid::text, lsn FROM pgduet.horizon ORDER BY lsn"));
   for (int row = 0; row < rows.rows(); ++row) {
     PGDUET_ASSIGN_OR_RETURN(const Lsn lsn, Lsn::Parse(rows.Text(row, 1)));
     history.Sampled(static_cast<FullXid>(rows.Int(row, 0)), lsn);

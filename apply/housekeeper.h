@@ -1,6 +1,6 @@
-// The apply side's slow work, on one thread, "housekeeper": samples for coverage, closed times, sweeps of missed deletes, removal of
-// stable tombstones and of old progress rows. What it does late costs space, a slower path, or a row that goes later; never
-// correctness.
+// The apply side's slow work, on one thread, "housekeeper": samples for coverage, closed times,
+// sweeps of missed deletes, removal of stable tombstones and of old progress rows. What it does
+// late costs space, a slower path, or a row that goes later; never correctness.
 #pragma once
 
 #include <deque>
@@ -23,8 +23,8 @@ namespace pgduet {
 
 class Housekeeper {
  public:
-  Housekeeper(std::string conninfo, const RegionIdentity& identity, AppliedState& applied, CoverageHistory& history,
-              TombstoneRegistry& registry, ApplyMetrics& metrics);
+  Housekeeper(std::string conninfo, const RegionIdentity& identity, AppliedState& applied,
+              CoverageHistory& history, TombstoneRegistry& registry, ApplyMetrics& metrics);
   ~Housekeeper() { Stop(); }
   void Start();
   void Stop();
@@ -39,8 +39,9 @@ class Housekeeper {
   absl::Status RemoveTombstonesOf(Rank origin, const Position& stable);
   void ForgetRemoved(Lsn flushed);
   absl::Status TrimProgress();
-  // Up to where the origin's deletes are stable: every other region has told us that it has them (commit_lsn), and that nothing
-  // older is to come from it (below commit_time). Incarnation 0: nothing is stable.
+  // Up to where the origin's deletes are stable: every other region has told us that it has them
+  // (commit_lsn), and that nothing older is to come from it (below commit_time). Incarnation 0:
+  // nothing is stable.
   Position StablePosition(Rank origin) const;
 
   const std::string conninfo_;
@@ -50,9 +51,10 @@ class Housekeeper {
   TombstoneRegistry& registry_;
   ApplyMetrics& metrics_;
   std::unique_ptr<PgConnection> connection_;
-  std::unique_ptr<TargetSession> session_;  // with an origin of ours: what it writes is not published
+  std::unique_ptr<TargetSession>
+      session_;  // with an origin of ours: what it writes is not published
   std::deque<std::pair<FullXid, Lsn>> unflushed_samples_;  // of this connection
-  FullXid oldest_running_ = 0;  // at the last sample
+  FullXid oldest_running_ = 0;                             // at the last sample
   ClosingTimes closing_;
   Sweep sweep_;
   struct Removed {

@@ -9,15 +9,21 @@
 
 namespace pgduet {
 
-LocalWatch::LocalWatch(std::string conninfo, Rank self, AppliedState& applied, CoverageHistory& history, DeleteJournal& journal)
-    : conninfo_(std::move(conninfo)), self_(self), applied_(applied), history_(history), journal_(journal),
+LocalWatch::LocalWatch(std::string conninfo, Rank self, AppliedState& applied,
+                       CoverageHistory& history, DeleteJournal& journal)
+    : conninfo_(std::move(conninfo)),
+      self_(self),
+      applied_(applied),
+      history_(history),
+      journal_(journal),
       run_(fmt::format("{:08x}", std::random_device{}())) {}
 
 void LocalWatch::LocalTransactionDecoded(const LocalTransaction& transaction) {
   history_.LocalCommitted(transaction.xid, transaction.commit_time, transaction.commit_lsn);
 }
 
-absl::Status LocalWatch::LocalChanges(const LocalTransaction& transaction, const ChangeBatch& batch) {
+absl::Status LocalWatch::LocalChanges(const LocalTransaction& transaction,
+                                      const ChangeBatch& batch) {
   return journal_.Record(transaction, batch);
 }
 
@@ -61,7 +67,9 @@ absl::StatusOr<std::string> LocalWatch::EmitToken() {
     PGDUET_RETURN_IF_ERROR(connection_->Query("SET synchronous_commit = local").status());
   }
   const absl::Status sent =
-      connection_->Query("SELECT pg_catalog.pg_logical_emit_message(true, $1, $2::text)", {std::string(kBarrierPrefix), token})
+      connection_
+          ->Query("SELECT pg_catalog.pg_logical_emit_message(true, $1, $2::text)",
+                  {std::string(kBarrierPrefix), token})
           .status();
   if (!sent.ok()) {
     connection_.reset();
@@ -78,7 +86,8 @@ absl::Status LocalWatch::Wait(absl::Duration timeout, std::stop_token stop) {
   if (reached) return absl::OkStatus();
   awaited_.erase(token);
   if (stop.stop_requested()) return absl::CancelledError("stopped while waiting for the decoder");
-  return NamedError(absl::StatusCode::kDeadlineExceeded, "decoder_behind", "capture has not reached the barrier in time");
+  return NamedError(absl::StatusCode::kDeadlineExceeded, "decoder_behind",
+                    "capture has not reached the barrier in time");
 }
 
 }  // namespace pgduet

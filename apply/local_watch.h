@@ -1,4 +1,5 @@
-// The apply side's eyes on its own database: what capture decodes here becomes coverage history, tombstones, and barriers.
+// The apply side's eyes on its own database: what capture decodes here becomes coverage history,
+// tombstones, and barriers.
 //
 // Threads: LocalObserver's methods on the capture thread; Wait() on any apply thread.
 #pragma once
@@ -20,7 +21,8 @@ namespace pgduet {
 
 class LocalWatch : public LocalObserver, public DecoderBarrier {
  public:
-  LocalWatch(std::string conninfo, Rank self, AppliedState& applied, CoverageHistory& history, DeleteJournal& journal);
+  LocalWatch(std::string conninfo, Rank self, AppliedState& applied, CoverageHistory& history,
+             DeleteJournal& journal);
 
   void LocalTransactionDecoded(const LocalTransaction& transaction) override;
   absl::Status LocalChanges(const LocalTransaction& transaction, const ChangeBatch& batch) override;

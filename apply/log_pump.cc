@@ -8,7 +8,9 @@ namespace pgduet {
 
 LogPump::LogPump(std::unique_ptr<LogReader> reader, RecordStream stream, size_t queue_bytes_max,
                  const std::string& origin)
-    : reader_(std::move(reader)), stream_(std::move(stream)), queue_(queue_bytes_max),
+    : reader_(std::move(reader)),
+      stream_(std::move(stream)),
+      queue_(queue_bytes_max),
       thread_name_(("read " + origin).substr(0, 15)),
       thread_([this](std::stop_token stop) { Run(std::move(stop)); }) {}
 
@@ -39,7 +41,10 @@ void LogPump::Run(std::stop_token stop) {
     }
     if (event->kind == StreamEventKind::kNothing) continue;
     const size_t bytes = (*entry)->bytes.size() + 256;
-    if (!queue_.Push({.status = {}, .event = *std::move(event), .read_at = absl::Now(), .bytes = bytes}, bytes)) return;
+    if (!queue_.Push(
+            {.status = {}, .event = *std::move(event), .read_at = absl::Now(), .bytes = bytes},
+            bytes))
+      return;
   }
 }
 

@@ -1,6 +1,8 @@
-// The reading half of one peer's stream: a thread that takes log entries, judges them, and queues events in order.
+// The reading half of one peer's stream: a thread that takes log entries, judges them, and queues
+// events in order.
 //
-// Bounded by bytes: a slow apply slows the reading. The thread ends with the first error, which is the last event.
+// Bounded by bytes: a slow apply slows the reading. The thread ends with the first error, which is
+// the last event.
 #pragma once
 
 #include <memory>
@@ -22,7 +24,8 @@ class LogPump {
     absl::Time read_at;
     size_t bytes = 0;
   };
-  LogPump(std::unique_ptr<LogReader> reader, RecordStream stream, size_t queue_bytes_max, const std::string& origin);
+  LogPump(std::unique_ptr<LogReader> reader, RecordStream stream, size_t queue_bytes_max,
+          const std::string& origin);
   ~LogPump();
 
   std::optional<Item> Pop(absl::Duration timeout) { return queue_.Pop(timeout); }

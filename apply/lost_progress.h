@@ -1,8 +1,9 @@
 // Sets memory back to what the database holds.
 //
-// Apply commits are asynchronous: a crash of the database takes the last ones back, of every origin. Until each stream has reconnected, the
-// others (causal order, coverage) and the housekeeper (stability) must not trust what memory says of it. So every session that
-// begins calls this first.
+// Apply commits are asynchronous: a crash of the database takes the last ones back, of every
+// origin. Until each stream has reconnected, the others (causal order, coverage) and the
+// housekeeper (stability) must not trust what memory says of it. So every session that begins calls
+// this first.
 #pragma once
 
 #include <absl/status/status.h>
@@ -14,7 +15,7 @@
 
 namespace pgduet {
 
-absl::Status SetBackLostProgress(PgConnection& connection, const RegionIdentity& identity, AppliedState& applied,
-                                 CoverageHistory& history);
+absl::Status SetBackLostProgress(PgConnection& connection, const RegionIdentity& identity,
+                                 AppliedState& applied, CoverageHistory& history);
 
 }  // namespace pgduet

@@ -11,10 +11,17 @@
 namespace pgduet {
 
 OriginApplier::OriginApplier(Options options, const RegionIdentity& identity, AppliedState& applied,
-                             CoverageHistory& history, TombstoneRegistry& registry, DecoderBarrier& barrier,
-                             ReaderFactory make_reader, ApplyMetrics& metrics)
-    : options_(std::move(options)), identity_(identity), applied_(applied), history_(history), registry_(registry),
-      barrier_(barrier), make_reader_(std::move(make_reader)), metrics_(metrics) {}
+                             CoverageHistory& history, TombstoneRegistry& registry,
+                             DecoderBarrier& barrier, ReaderFactory make_reader,
+                             ApplyMetrics& metrics)
+    : options_(std::move(options)),
+      identity_(identity),
+      applied_(applied),
+      history_(history),
+      registry_(registry),
+      barrier_(barrier),
+      make_reader_(std::move(make_reader)),
+      metrics_(metrics) {}
 
 OriginApplier::~OriginApplier() { Stop(); }
 
@@ -45,8 +52,13 @@ void OriginApplier::SetState(std::string state, const absl::Status& error) {
 
 absl::Status OriginApplier::RunSession(std::stop_token stop) {
   OriginSession::Shared shared{
-      .options = options_, .identity = identity_, .applied = applied_, .history = history_, .registry = registry_,
-      .barrier = barrier_, .metrics = metrics_,
+      .options = options_,
+      .identity = identity_,
+      .applied = applied_,
+      .history = history_,
+      .registry = registry_,
+      .barrier = barrier_,
+      .metrics = metrics_,
       .set_state = [this](const std::string& state) { SetState(state); },
       .set_progress =
           [this](const Position& applied, int64_t offset, CommitTime up_to) {
@@ -67,14 +79,17 @@ absl::Status OriginApplier::RunSession(std::stop_token stop) {
     session_ = session;
   }
   const std::string& origin = identity_.NameOf(options_.origin);
-  LogInfo("apply", "stream started", {{"origin", origin}, {"sequence", std::to_string(GetState().applied.sequence)}});
+  LogInfo("apply", "stream started",
+          {{"origin", origin}, {"sequence", std::to_string(GetState().applied.sequence)}});
   bool reported_running = false;
   const absl::Status status = session->Work(grouping_, refused_, [&] {
     rounds_.fetch_add(1, std::memory_order_relaxed);
     if (!std::exchange(reported_running, true)) metrics_.StreamState(origin, "");
   });
   refused_ = absl::IsFailedPrecondition(status);
-  grouping_ = SqlState(status).starts_with("23") && grouping_ == Grouping::kByKey ? Grouping::kOneByOne : Grouping::kByKey;
+  grouping_ = SqlState(status).starts_with("23") && grouping_ == Grouping::kByKey
+                  ? Grouping::kOneByOne
+                  : Grouping::kByKey;
   std::scoped_lock lock(mutex_);
   session_.reset();
   return status;
@@ -84,8 +99,10 @@ void OriginApplier::Run(std::stop_token stop) {
   const std::string& origin = identity_.NameOf(options_.origin);
   NameThisThread(("apply " + origin).substr(0, 15).c_str());
   Backoff backoff;
-  // Short at first: whoever mends what has just stopped (or applies a missing migration) sees at once that it helped.
-  Backoff stopped({.first = std::min(absl::Milliseconds(400), options_.stopped_retry), .max = options_.stopped_retry});
+  // Short at first: whoever mends what has just stopped (or applies a missing migration) sees at
+  // once that it helped.
+  Backoff stopped({.first = std::min(absl::Milliseconds(400), options_.stopped_retry),
+                   .max = options_.stopped_retry});
   std::string last_error;
   Position stands_after;  // what was applied when it stopped last
   while (!stop.stop_requested()) {
@@ -94,8 +111,8 @@ void OriginApplier::Run(std::stop_token stop) {
     rounds_.fetch_add(1, std::memory_order_relaxed);
     if (stop.stop_requested()) break;
     if (absl::Now() - began > absl::Seconds(10)) backoff.Reset();
-    const bool passing = absl::IsUnavailable(status) || absl::IsAborted(status) || absl::IsCancelled(status) ||
-                         absl::IsDeadlineExceeded(status);
+    const bool passing = absl::IsUnavailable(status) || absl::IsAborted(status) ||
+                         absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
     if (passing) {
       SetState("reconnecting", status);
       metrics_.Retried(options_.origin, absl::IsAborted(status) ? "conflict" : "connection");
@@ -113,7 +130,8 @@ void OriginApplier::Run(std::stop_token stop) {
       stopped.Reset();
       last_error.clear();
     }
-    if (ErrorName(status) != last_error) LogError("apply", "stream stopped", status, {{"origin", origin}});
+    if (ErrorName(status) != last_error)
+      LogError("apply", "stream stopped", status, {{"origin", origin}});
     last_error = ErrorName(status);
     StandStill(stopped.Next(), stop);
   }

@@ -1,8 +1,10 @@
-// Applies what one peer publishes: reads its log, judges continuity, holds back what came too early, applies in order, exactly once.
+// Applies what one peer publishes: reads its log, judges continuity, holds back what came too
+// early, applies in order, exactly once.
 //
-// Two threads: "read <origin>" turns log entries into checked stream events and queues them (bounded by bytes); "apply <origin>"
-// owns the database session. What went wrong is retried from the database's own record of progress: nothing is remembered
-// that the database does not hold. A named error that an operator must mend stops this stream (other streams go on) and is tried again
+// Two threads: "read <origin>" turns log entries into checked stream events and queues them
+// (bounded by bytes); "apply <origin>" owns the database session. What went wrong is retried from
+// the database's own record of progress: nothing is remembered that the database does not hold. A
+// named error that an operator must mend stops this stream (other streams go on) and is tried again
 // after a pause.
 #pragma once
 
@@ -36,10 +38,12 @@ class OriginApplier {
     std::string policy_text;
     absl::Duration max_clock_skew = absl::Seconds(5);
     size_t queue_bytes_max = 8 * 1024 * 1024;
-    size_t batch_bytes_max = 1024 * 1024;  // transactions that share one apply transaction (groups of two)
+    size_t batch_bytes_max =
+        1024 * 1024;  // transactions that share one apply transaction (groups of two)
     size_t batch_transactions_max = 1000;
     absl::Duration stopped_retry = absl::Seconds(5);  // pauses of a stopped stream grow to this
-    absl::Duration stalled_run = absl::Seconds(2);  // a large transaction's locks are given back after this silence
+    absl::Duration stalled_run =
+        absl::Seconds(2);  // a large transaction's locks are given back after this silence
   };
   // What /status shows.
   struct State {
@@ -52,8 +56,9 @@ class OriginApplier {
   };
   using ReaderFactory = std::function<absl::StatusOr<std::unique_ptr<LogReader>>()>;
 
-  OriginApplier(Options options, const RegionIdentity& identity, AppliedState& applied, CoverageHistory& history,
-                TombstoneRegistry& registry, DecoderBarrier& barrier, ReaderFactory make_reader, ApplyMetrics& metrics);
+  OriginApplier(Options options, const RegionIdentity& identity, AppliedState& applied,
+                CoverageHistory& history, TombstoneRegistry& registry, DecoderBarrier& barrier,
+                ReaderFactory make_reader, ApplyMetrics& metrics);
   ~OriginApplier();
 
   void Start();

@@ -7,6 +7,7 @@
 
 #include "apply/lost_progress.h"
 #include "apply/postgres_time.h"
+#include "apply/refused_statement.h"
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/named_error.h"
@@ -17,83 +18,70 @@ namespace {
 
 constexpr int kAttemptsMax = 10;
 constexpr absl::Duration kIdleRound = absl::Milliseconds(100);
-// A transaction that has waited this long in the queue is a backlog: then it is worth a flush to be allowed to batch it.
+// A transaction that has waited this long in the queue is a backlog: then it is worth a flush to be
+// allowed to batch it.
 constexpr absl::Duration kBacklog = absl::Milliseconds(20);
-
-// What the server said about a statement, as an error that an operator can act on.
-absl::Status Explained(const absl::Status& status) {
-  struct Known {
-    const char* prefix;
-    const char* name;
-    const char* remedy;
-  };
-  static constexpr Known kKnown[] = {
-      {"23505", "unique_violation",
-       "A unique key of the table is taken by another row here. Change or remove one of the two rows; the stream goes on by itself."},
-      {"23P01", "unique_violation", "An exclusion constraint refuses the row. Change one of the rows; the stream goes on by itself."},
-      {"23502", "not_null_violation", "Give the column the same nullability in all regions."},
-      {"23514", "check_violation", "Give the table the same CHECK constraints in all regions."},
-      {"23", "constraint_violation", "Compare the table's constraints between the regions."},
-      {"22", "value_refused", "Compare the column's type between the regions, and the encodings of the databases."},
-      {"42P01", "table_missing", "Create the table as it is at the origin."},
-      {"42703", "column_missing", "Add the column as it is at the origin."},
-      {"42704", "type_missing", "Create the type as it is at the origin."},
-      {"42501", "permission_denied", "Run 'pgduet init' again, or grant the agent's role what is missing."},
-      {"42804", "type_differs", "Give the column the same type in all regions."},
-      {"0A000", "schema_changed", "The table changed while statements were prepared; the next attempt prepares new ones."},
-  };
-  if (!absl::IsFailedPrecondition(status) || ErrorName(status) != "database_error") return status;
-  const std::string state = SqlState(status);
-  for (const Known& known : kKnown) {
-    if (state.starts_with(known.prefix)) return Renamed(status, absl::StatusCode::kFailedPrecondition, known.name, known.remedy);
-  }
-  return status;
-}
 
 bool IsConstraint(const absl::Status& status) { return SqlState(status).starts_with("23"); }
 
 }  // namespace
 
 ApplyScope OriginSession::Scope() {
-  return {.identity = shared_.identity, .origin = shared_.options.origin, .origin_oids = session_->origin_oids(),
-          .pipeline = session_->pipeline(), .catalog = *catalog_, .history = shared_.history, .registry = shared_.registry};
+  return {.identity = shared_.identity,
+          .origin = shared_.options.origin,
+          .origin_oids = session_->origin_oids(),
+          .pipeline = session_->pipeline(),
+          .catalog = *catalog_,
+          .history = shared_.history,
+          .registry = shared_.registry};
 }
 
 absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader) {
   const std::string& origin = shared_.identity.NameOf(shared_.options.origin);
-  PGDUET_ASSIGN_OR_RETURN(session_, TargetSession::Open(shared_.options.conninfo, shared_.identity, "apply " + origin,
-                                                        OriginName(shared_.identity.group, shared_.identity.set, origin)));
+  PGDUET_ASSIGN_OR_RETURN(
+      session_,
+      TargetSession::Open(shared_.options.conninfo, shared_.identity, "apply " + origin,
+                          OriginName(shared_.identity.group, shared_.identity.set, origin)));
   PGDUET_ASSIGN_OR_RETURN(catalog_connection_,
                           PgConnection::Open({.conninfo = shared_.options.conninfo,
-                                              .application_name = "pgduet catalog " + origin, .settings = PinnedSettings()}));
+                                              .application_name = "pgduet catalog " + origin,
+                                              .settings = PinnedSettings()}));
   catalog_ = std::make_unique<TargetCatalog>(*catalog_connection_);
   int64_t next_offset = -1;
   PGDUET_RETURN_IF_ERROR(LoadProgress(next_offset));
   PGDUET_ASSIGN_OR_RETURN(std::unique_ptr<LogReader> reader, make_reader());
   PGDUET_RETURN_IF_ERROR(reader->Seek(next_offset));
-  RecordStream stream({.group = shared_.identity.group, .origin = origin, .set = shared_.identity.set,
-                       .rank = shared_.options.origin, .policy_hash = shared_.options.policy_hash,
+  RecordStream stream({.group = shared_.identity.group,
+                       .origin = origin,
+                       .set = shared_.identity.set,
+                       .rank = shared_.options.origin,
+                       .policy_hash = shared_.options.policy_hash,
                        .policy_text = shared_.options.policy_text},
                       applied_);
-  pump_ = std::make_unique<LogPump>(std::move(reader), std::move(stream), shared_.options.queue_bytes_max, origin);
+  pump_ = std::make_unique<LogPump>(std::move(reader), std::move(stream),
+                                    shared_.options.queue_bytes_max, origin);
   return absl::OkStatus();
 }
 
 absl::Status OriginSession::LoadProgress(int64_t& next_offset) {
   const Rank origin = shared_.options.origin;
-  PGDUET_RETURN_IF_ERROR(SetBackLostProgress(*catalog_connection_, shared_.identity, shared_.applied, shared_.history));
+  PGDUET_RETURN_IF_ERROR(SetBackLostProgress(*catalog_connection_, shared_.identity,
+                                             shared_.applied, shared_.history));
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult rows,
-      session_->Query(fmt::format("SELECT incarnation, sequence, commit_lsn, {}, log_offset, xid::text, vector "
-                                  "FROM pgduet.progress WHERE origin_rank = $1::smallint ORDER BY sequence DESC LIMIT 10000",
-                                  MicrosecondsOf("commit_time")),
-                      {std::to_string(origin)}));
+      session_->Query(
+          fmt::format("SELECT incarnation, sequence, commit_lsn, {}, log_offset, xid::text, vector "
+                      "FROM pgduet.progress WHERE origin_rank = $1::smallint ORDER BY sequence "
+                      "DESC LIMIT 10000",
+                      MicrosecondsOf("commit_time")),
+          {std::to_string(origin)}));
   std::deque<CoverageHistory::AppliedEntry> entries;
   for (int row = 0; row < rows.rows(); ++row) {
-    const Position position{.incarnation = std::strtoull(std::string(rows.Text(row, 0)).c_str(), nullptr, 16),
-                            .sequence = static_cast<uint64_t>(rows.Int(row, 1)),
-                            .commit_lsn = Lsn::Parse(rows.Text(row, 2)).value_or(Lsn()),
-                            .commit_time = rows.Int(row, 3)};
+    const Position position{
+        .incarnation = std::strtoull(std::string(rows.Text(row, 0)).c_str(), nullptr, 16),
+        .sequence = static_cast<uint64_t>(rows.Int(row, 1)),
+        .commit_lsn = Lsn::Parse(rows.Text(row, 2)).value_or(Lsn()),
+        .commit_time = rows.Int(row, 3)};
     entries.push_front({static_cast<FullXid>(rows.Int(row, 5)), position});
     if (row > 0) continue;
     applied_ = position;
@@ -105,7 +93,8 @@ absl::Status OriginSession::LoadProgress(int64_t& next_offset) {
   shared_.applied.Reload(origin, applied_);
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult heartbeat,
-      session_->Query(fmt::format("SELECT log_offset, vector, {} FROM pgduet.heartbeat WHERE origin_rank = $1::smallint",
+      session_->Query(fmt::format("SELECT log_offset, vector, {} FROM pgduet.heartbeat WHERE "
+                                  "origin_rank = $1::smallint",
                                   MicrosecondsOf("sent_at")),
                       {std::to_string(origin)}));
   if (heartbeat.rows() > 0 && heartbeat.Int(0, 0) >= next_offset) {
@@ -117,7 +106,8 @@ absl::Status OriginSession::LoadProgress(int64_t& next_offset) {
   return absl::OkStatus();
 }
 
-absl::Status OriginSession::Work(Grouping grouping, bool after_refusal, const std::function<void()>& round_done) {
+absl::Status OriginSession::Work(Grouping grouping, bool after_refusal,
+                                 const std::function<void()>& round_done) {
   gathers_ = after_refusal;
   while (!stop_.stop_requested()) {
     round_done();
@@ -129,8 +119,8 @@ absl::Status OriginSession::Work(Grouping grouping, bool after_refusal, const st
       PGDUET_RETURN_IF_ERROR(HoldBack(batch.back(), HighestTime(batch)));
       shared_.set_state("running");
       const bool large = !batch.back().complete;
-      PGDUET_RETURN_IF_ERROR(Explained(large ? ApplyLarge(std::move(batch.back()), grouping)
-                                             : ApplyBatch(std::move(batch), grouping)));
+      PGDUET_RETURN_IF_ERROR(RefusedStatement(large ? ApplyLarge(std::move(batch.back()), grouping)
+                                                    : ApplyBatch(std::move(batch), grouping)));
       grouping = Grouping::kByKey;
     } else {
       shared_.set_state("running");
@@ -147,8 +137,9 @@ absl::StatusOr<std::optional<LogPump::Item>> OriginSession::NextItem(absl::Durat
   return item;
 }
 
-// All rows of a batch carry one time, the highest. So it takes only what is old enough that no local delete below that time
-// is still to come (docs/decisions/0002, G): what has just arrived is applied alone, a backlog is batched.
+// All rows of a batch carry one time, the highest. So it takes only what is old enough that no
+// local delete below that time is still to come (docs/decisions/0002, G): what has just arrived is
+// applied alone, a backlog is batched.
 bool OriginSession::MayJoin(CommitTime highest, const LogPump::Item& item) {
   highest = std::max(highest, item.event.record.header.commit_time);
   if (MayShareStamp(highest, shared_.applied.ClosedTime(shared_.identity.rank))) return true;
@@ -156,14 +147,17 @@ bool OriginSession::MayJoin(CommitTime highest, const LogPump::Item& item) {
   return false;
 }
 
-// A batch never waits to fill: it takes what has arrived. Only after a refusal it takes all that comes: the value may have been
-// corrected at its origin since, and changes of one row in one batch are applied as their result.
+// A batch never waits to fill: it takes what has arrived. Only after a refusal it takes all that
+// comes: the value may have been corrected at its origin since, and changes of one row in one batch
+// are applied as their result.
 absl::Status OriginSession::CollectBatch(std::vector<Pending>& batch) {
   const bool alone = !shared_.identity.OnlyTwo();
   size_t bytes = 0;
   CommitTime highest = kOldestTime;
-  while (batch.size() < (alone ? 1 : shared_.options.batch_transactions_max) && bytes < shared_.options.batch_bytes_max) {
-    absl::StatusOr<std::optional<LogPump::Item>> item = NextItem(batch.empty() || gathers_ ? kIdleRound : absl::ZeroDuration());
+  while (batch.size() < (alone ? 1 : shared_.options.batch_transactions_max) &&
+         bytes < shared_.options.batch_bytes_max) {
+    absl::StatusOr<std::optional<LogPump::Item>> item =
+        NextItem(batch.empty() || gathers_ ? kIdleRound : absl::ZeroDuration());
     if (!item.ok()) {
       if (batch.empty()) return item.status();
       // What arrived before the error is applied first; the error comes again.
@@ -194,11 +188,17 @@ absl::Status OriginSession::CollectBatch(std::vector<Pending>& batch) {
 absl::Status OriginSession::Take(LogPump::Item item, std::vector<Pending>& batch) {
   Record& record = item.event.record;
   if (record.header.chunk != 0) {
-    return NamedError(absl::StatusCode::kInternal, "chunk_out_of_step", "a chunk came without the beginning of its transaction");
+    return NamedError(absl::StatusCode::kInternal, "chunk_out_of_step",
+                      "a chunk came without the beginning of its transaction");
   }
-  Pending pending{.chunks = {}, .last = record.header, .offset = item.event.offset, .bytes = item.bytes,
-                  .read_at = item.read_at, .complete = record.header.last};
-  pending.chunks.push_back({.header = record.header, .vector = record.vector, .batch = std::move(record.batch)});
+  Pending pending{.chunks = {},
+                  .last = record.header,
+                  .offset = item.event.offset,
+                  .bytes = item.bytes,
+                  .read_at = item.read_at,
+                  .complete = record.header.last};
+  pending.chunks.push_back(
+      {.header = record.header, .vector = record.vector, .batch = std::move(record.batch)});
   batch.push_back(std::move(pending));
   return absl::OkStatus();
 }
@@ -210,26 +210,33 @@ absl::Status OriginSession::Heartbeat(LogPump::Item& item) {
   in_effect_up_to_ = std::max(in_effect_up_to_, record.header.sent_at);
   shared_.set_progress(applied_, item.event.offset, in_effect_up_to_);
   shared_.set_heartbeat(absl::Now());
-  // Once a second is enough for restarts; a moved vector matters to `direct`, where the slot waits for it.
+  // Once a second is enough for restarts; a moved vector matters to `direct`, where the slot waits
+  // for it.
   const absl::Time now = absl::Now();
   if (now - heartbeat_stored_ < absl::Seconds(1)) return absl::OkStatus();
   heartbeat_stored_ = now;
   PGDUET_RETURN_IF_ERROR(
       session_
-          ->Query("INSERT INTO pgduet.heartbeat AS h (origin_rank, incarnation, through_lsn, vector, log_offset, sent_at, received_at) "
-                  "VALUES ($1::smallint, $2, $3::pg_lsn, $4, $5::bigint, $6::timestamptz, clock_timestamp()) "
-                  "ON CONFLICT (origin_rank) DO UPDATE SET incarnation = excluded.incarnation, through_lsn = excluded.through_lsn, "
-                  "vector = excluded.vector, log_offset = excluded.log_offset, sent_at = excluded.sent_at, "
+          ->Query("INSERT INTO pgduet.heartbeat AS h (origin_rank, incarnation, through_lsn, "
+                  "vector, log_offset, sent_at, received_at) "
+                  "VALUES ($1::smallint, $2, $3::pg_lsn, $4, $5::bigint, $6::timestamptz, "
+                  "clock_timestamp()) "
+                  "ON CONFLICT (origin_rank) DO UPDATE SET incarnation = excluded.incarnation, "
+                  "through_lsn = excluded.through_lsn, "
+                  "vector = excluded.vector, log_offset = excluded.log_offset, sent_at = "
+                  "excluded.sent_at, "
                   "received_at = excluded.received_at",
                   {std::to_string(origin), IncarnationToString(record.header.incarnation),
-                   record.header.through_lsn.ToString(), EncodeVector(record.vector), std::to_string(item.event.offset),
-                   TimestampText(record.header.sent_at)})
+                   record.header.through_lsn.ToString(), EncodeVector(record.vector),
+                   std::to_string(item.event.offset), TimestampText(record.header.sent_at)})
           .status());
-  unflushed_.push_back({.offset = item.event.offset, .through = record.header.through_lsn, .written = {}});
+  unflushed_.push_back(
+      {.offset = item.event.offset, .through = record.header.through_lsn, .written = {}});
   return absl::OkStatus();
 }
 
-// Commit times can run backwards against the order of the commits: the last one of a batch need not be the highest.
+// Commit times can run backwards against the order of the commits: the last one of a batch need not
+// be the highest.
 CommitTime OriginSession::HighestTime(const std::vector<Pending>& batch) {
   CommitTime highest = kOldestTime;
   for (const Pending& one : batch) highest = std::max(highest, one.last.commit_time);
@@ -239,22 +246,28 @@ CommitTime OriginSession::HighestTime(const std::vector<Pending>& batch) {
 absl::Status OriginSession::HoldBack(const Pending& last, CommitTime highest) {
   const AppliedVector& needed = last.chunks.front().vector;
   const Rank origin = shared_.options.origin;
-  while (!shared_.applied.WaitForCauses(needed, origin, shared_.identity.rank, absl::Seconds(1), stop_)) {
-    if (stop_.stop_requested()) return absl::CancelledError("stopped while holding a transaction back");
+  while (!shared_.applied.WaitForCauses(needed, origin, shared_.identity.rank, absl::Seconds(1),
+                                        stop_)) {
+    if (stop_.stop_requested())
+      return absl::CancelledError("stopped while holding a transaction back");
     shared_.set_state("holding");
-    // A crash of the database may have taken back what this stream had applied. Another stream may wait for that, and this one for
-    // the other: whoever waits must notice, open anew and read again what is lost.
+    // A crash of the database may have taken back what this stream had applied. Another stream may
+    // wait for that, and this one for the other: whoever waits must notice, open anew and read
+    // again what is lost.
     PGDUET_RETURN_IF_ERROR(session_->Query("SELECT 1").status());
   }
   WaitForDecoder(needed);
   return WaitForClock(highest);
 }
 
-// What the peer had seen of us must have passed our own decoder, or it looks concurrent. A decoder that does not move (capture is
-// stopped) is not waited for again and again: then what it has not seen counts as concurrent.
+// What the peer had seen of us must have passed our own decoder, or it looks concurrent. A decoder
+// that does not move (capture is stopped) is not waited for again and again: then what it has not
+// seen counts as concurrent.
 void OriginSession::WaitForDecoder(const AppliedVector& needed) {
   const Position& ours = needed.At(shared_.identity.rank);
-  if (ours.incarnation != shared_.identity.incarnation || ours.commit_lsn <= shared_.identity.baseline_lsn) return;
+  if (ours.incarnation != shared_.identity.incarnation ||
+      ours.commit_lsn <= shared_.identity.baseline_lsn)
+    return;
   const absl::Duration patience = decoder_is_late_ ? absl::ZeroDuration() : absl::Seconds(10);
   decoder_is_late_ = !shared_.barrier.WaitDecoded(ours.commit_lsn, patience, stop_);
 }
@@ -265,10 +278,12 @@ absl::Status OriginSession::WaitForClock(CommitTime commit_time) {
     if (now > commit_time) break;
     const absl::Duration ahead = absl::Microseconds(commit_time - now + 1);
     if (ahead > shared_.options.max_clock_skew) {
-      return NamedError(absl::StatusCode::kFailedPrecondition, "clock_ahead",
-                        fmt::format("the origin's clock is ahead of this database's: origin={} ahead={}",
-                                    shared_.identity.NameOf(shared_.options.origin), absl::FormatDuration(ahead)),
-                        "Correct the clocks (NTP) of the two database hosts; the stream goes on when this clock has passed that time.");
+      return NamedError(
+          absl::StatusCode::kFailedPrecondition, "clock_ahead",
+          fmt::format("the origin's clock is ahead of this database's: origin={} ahead={}",
+                      shared_.identity.NameOf(shared_.options.origin), absl::FormatDuration(ahead)),
+          "Correct the clocks (NTP) of the two database hosts; the stream goes on when this clock "
+          "has passed that time.");
     }
     shared_.set_state("holding");
     if (!SleepFor(ahead, stop_)) return absl::CancelledError("stopped while waiting for the clock");
@@ -276,7 +291,8 @@ absl::Status OriginSession::WaitForClock(CommitTime commit_time) {
   return absl::OkStatus();
 }
 
-absl::Status OriginSession::Retrying(const std::function<absl::Status(Grouping)>& attempt, Grouping grouping) {
+absl::Status OriginSession::Retrying(const std::function<absl::Status(Grouping)>& attempt,
+                                     Grouping grouping) {
   absl::Status status;
   for (int number = 0; number < kAttemptsMax && !stop_.stop_requested(); ++number) {
     status = attempt(grouping);
@@ -287,8 +303,10 @@ absl::Status OriginSession::Retrying(const std::function<absl::Status(Grouping)>
       continue;
     }
     if (!absl::IsAborted(status)) return status;
-    shared_.metrics.Retried(shared_.options.origin, ErrorName(status) == "decoder_behind" ? "decoder_behind" : "conflict");
-    if (ErrorName(status) == "decoder_behind") PGDUET_RETURN_IF_ERROR(shared_.barrier.Wait(absl::Seconds(30), stop_));
+    shared_.metrics.Retried(shared_.options.origin,
+                            ErrorName(status) == "decoder_behind" ? "decoder_behind" : "conflict");
+    if (ErrorName(status) == "decoder_behind")
+      PGDUET_RETURN_IF_ERROR(shared_.barrier.Wait(absl::Seconds(30), stop_));
   }
   return status;
 }
@@ -308,7 +326,8 @@ absl::Status OriginSession::ApplyBatch(std::vector<Pending> batch, Grouping firs
         ApplyCounts counts = transaction.counts();
         counts.transactions = units.size();
         Committed(last, counts, last.read_at, apply_begin);
-        shared_.applied.PeerSeen(shared_.options.origin, units.back().vector, last.last.closed_time);
+        shared_.applied.PeerSeen(shared_.options.origin, units.back().vector,
+                                 last.last.closed_time);
         return absl::OkStatus();
       },
       first_grouping);
@@ -324,11 +343,13 @@ absl::Status OriginSession::ApplyLarge(Pending first, Grouping grouping) {
     PGDUET_RETURN_IF_ERROR(transaction.Apply(chunk));
     if (chunk.front().header.last) break;
     chunk.clear();
-    PGDUET_ASSIGN_OR_RETURN(std::optional<LogPump::Item> item, NextItem(shared_.options.stalled_run));
+    PGDUET_ASSIGN_OR_RETURN(std::optional<LogPump::Item> item,
+                            NextItem(shared_.options.stalled_run));
     if (stop_.stop_requested()) return absl::CancelledError("stopped inside a large transaction");
     if (!item) {
       // Its row locks must not make local writers wait for another region.
-      return NamedError(absl::StatusCode::kUnavailable, "run_stalled", "a large transaction stopped coming; its locks are given back");
+      return NamedError(absl::StatusCode::kUnavailable, "run_stalled",
+                        "a large transaction stopped coming; its locks are given back");
     }
     if (item->event.kind == StreamEventKind::kRestart || item->event.record.header.chunk == 0) {
       pushed_back_ = std::move(item);
@@ -348,9 +369,12 @@ absl::Status OriginSession::ApplyLarge(Pending first, Grouping grouping) {
   return absl::OkStatus();
 }
 
-void OriginSession::Committed(const Pending& last, const ApplyCounts& counts, absl::Time read_at, absl::Time apply_begin) {
+void OriginSession::Committed(const Pending& last, const ApplyCounts& counts, absl::Time read_at,
+                              absl::Time apply_begin) {
   const RecordHeader& header = last.last;
-  applied_ = {.incarnation = header.incarnation, .sequence = header.sequence, .commit_lsn = header.commit_lsn,
+  applied_ = {.incarnation = header.incarnation,
+              .sequence = header.sequence,
+              .commit_lsn = header.commit_lsn,
               .commit_time = header.commit_time};
   in_effect_up_to_ = std::max(in_effect_up_to_, header.commit_time);
   shared_.applied.Advance(shared_.options.origin, applied_);
@@ -359,21 +383,24 @@ void OriginSession::Committed(const Pending& last, const ApplyCounts& counts, ab
   const absl::Time now = absl::Now();
   const auto seconds = [](absl::Duration duration) { return absl::ToDoubleSeconds(duration); };
   shared_.metrics.Committed(shared_.options.origin, counts);
-  shared_.metrics.TransactionLag(shared_.options.origin,
-                                 {.publish = seconds(ToAbslTime(header.sent_at) - ToAbslTime(header.commit_time)),
-                                  .transport = seconds(read_at - ToAbslTime(header.sent_at)),
-                                  .hold = seconds(apply_begin - read_at),
-                                  .apply = seconds(now - apply_begin),
-                                  .end_to_end = seconds(now - ToAbslTime(header.commit_time))});
+  shared_.metrics.TransactionLag(
+      shared_.options.origin,
+      {.publish = seconds(ToAbslTime(header.sent_at) - ToAbslTime(header.commit_time)),
+       .transport = seconds(read_at - ToAbslTime(header.sent_at)),
+       .hold = seconds(apply_begin - read_at),
+       .apply = seconds(now - apply_begin),
+       .end_to_end = seconds(now - ToAbslTime(header.commit_time))});
 }
 
 // Commits are asynchronous: the log is told only what a crash of this database cannot take back.
 absl::Status OriginSession::ReportDurable() {
   const absl::Time now = absl::Now();
-  if (unflushed_.empty() || now - durable_reported_ < absl::Milliseconds(100)) return absl::OkStatus();
+  if (unflushed_.empty() || now - durable_reported_ < absl::Milliseconds(100))
+    return absl::OkStatus();
   durable_reported_ = now;
-  PGDUET_ASSIGN_OR_RETURN(const PgResult wal,
-                          session_->Query("SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()"));
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult wal,
+      session_->Query("SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()"));
   PGDUET_ASSIGN_OR_RETURN(const Lsn inserted, Lsn::Parse(wal.Text(0, 0)));
   PGDUET_ASSIGN_OR_RETURN(const Lsn flushed, Lsn::Parse(wal.Text(0, 1)));
   for (Unflushed& one : unflushed_) {

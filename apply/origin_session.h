@@ -1,7 +1,9 @@
-// One connected stretch of applying one origin: from the database's record of progress until something fails.
+// One connected stretch of applying one origin: from the database's record of progress until
+// something fails.
 //
-// Collects what has arrived into a batch (groups of two) or takes one transaction, holds it until its causes are here and the clock has
-// passed it, and applies it. A transaction larger than one chunk is applied as its chunks come. One thread.
+// Collects what has arrived into a batch (groups of two) or takes one transaction, holds it until
+// its causes are here and the clock has passed it, and applies it. A transaction larger than one
+// chunk is applied as its chunks come. One thread.
 #pragma once
 
 #include <deque>
@@ -28,14 +30,17 @@ class OriginSession {
     ApplyMetrics& metrics;
     // Told to the owner's state.
     std::function<void(const std::string&)> set_state;
-    std::function<void(const Position&, int64_t, CommitTime)> set_progress;  // in effect up to this time of the origin
+    std::function<void(const Position&, int64_t, CommitTime)>
+        set_progress;  // in effect up to this time of the origin
     std::function<void(absl::Time)> set_heartbeat;
   };
-  OriginSession(Shared shared, std::stop_token stop) : shared_(std::move(shared)), stop_(std::move(stop)) {}
+  OriginSession(Shared shared, std::stop_token stop)
+      : shared_(std::move(shared)), stop_(std::move(stop)) {}
 
   // Connects, loads the progress, and starts reading there.
   absl::Status Open(const OriginApplier::ReaderFactory& make_reader);
-  // Works until stopped (OK) or until something fails. `grouping` holds for the first transaction only.
+  // Works until stopped (OK) or until something fails. `grouping` holds for the first transaction
+  // only.
   absl::Status Work(Grouping grouping, bool after_refusal, const std::function<void()>& round_done);
   // Ends a statement that is running; from any thread.
   void Cancel() { session_->Cancel(); }
@@ -58,11 +63,13 @@ class OriginSession {
   static CommitTime HighestTime(const std::vector<Pending>& batch);
   absl::Status HoldBack(const Pending& last, CommitTime highest);
   void WaitForDecoder(const AppliedVector& needed);
-  absl::Status WaitForClock(CommitTime commit_time);  // the database's clock, see docs/architecture.md
+  absl::Status WaitForClock(
+      CommitTime commit_time);  // the database's clock, see docs/architecture.md
   absl::Status ApplyBatch(std::vector<Pending> batch, Grouping grouping);
   absl::Status ApplyLarge(Pending first, Grouping grouping);
   absl::Status Retrying(const std::function<absl::Status(Grouping)>& attempt, Grouping grouping);
-  void Committed(const Pending& last, const ApplyCounts& counts, absl::Time read_at, absl::Time apply_begin);
+  void Committed(const Pending& last, const ApplyCounts& counts, absl::Time read_at,
+                 absl::Time apply_begin);
   absl::Status ReportDurable();
   ApplyScope Scope();
 

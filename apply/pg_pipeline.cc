@@ -1,18 +1,18 @@
 #include "apply/pg_pipeline.h"
 
-#include <poll.h>
-
 #include <iterator>
 
 #include <fmt/format.h>
+#include <poll.h>
 
 #include "base/named_error.h"
 
 namespace pgduet {
 
 absl::StatusOr<PgPipeline> PgPipeline::Create(PgConnection& connection) {
-  // Blocking: libpq reads while it cannot send, so nobody waits for the other, and a large statement goes out in one
-  // pass. Non-blocking sends move what is left of the buffer to its front each time: quadratic in the size of a value.
+  // Blocking: libpq reads while it cannot send, so nobody waits for the other, and a large
+  // statement goes out in one pass. Non-blocking sends move what is left of the buffer to its front
+  // each time: quadratic in the size of a value.
   if (PQenterPipelineMode(connection.raw()) != 1) {
     return WithContext(connection.ConnectionStatus(), "enter pipeline mode");
   }
@@ -23,7 +23,8 @@ absl::StatusOr<size_t> PgPipeline::Add(const std::string& sql,
                                        const std::vector<PgParameter>& parameters,
                                        const std::vector<Oid>& types) {
   PGconn* raw = connection_->raw();
-  // The same text with other types is another statement: the conflict log's names columns, not tables.
+  // The same text with other types is another statement: the conflict log's names columns, not
+  // tables.
   std::string key = sql;
   for (const Oid type : types) fmt::format_to(std::back_inserter(key), ",{}", type);
   auto [at, fresh] = prepared_.try_emplace(key);

@@ -1,8 +1,9 @@
-// Statements of one connection in libpq's pipeline mode: queued without waiting, prepared once, answered together.
+// Statements of one connection in libpq's pipeline mode: queued without waiting, prepared once,
+// answered together.
 //
-// Threads: one. The connection stays in pipeline mode for its life. Run() reads while it writes, so that neither side's
-// socket buffer can block the other. After an error the statements up to the sync point were skipped by the server;
-// Run() has drained them and the caller rolls back.
+// Threads: one. The connection stays in pipeline mode for its life. Run() reads while it writes, so
+// that neither side's socket buffer can block the other. After an error the statements up to the
+// sync point were skipped by the server; Run() has drained them and the caller rolls back.
 #pragma once
 
 #include <optional>
@@ -20,7 +21,7 @@ namespace pgduet {
 // One text parameter; the bytes need to live until Add returns.
 class PgParameter {
  public:
-  PgParameter() = default;  // NULL
+  PgParameter() = default;                                   // NULL
   PgParameter(std::string text) : text_(std::move(text)) {}  // NOLINT(google-explicit-constructor)
   static PgParameter Null() { return {}; }
   const char* c_str() const { return text_ ? text_->c_str() : nullptr; }
@@ -34,13 +35,13 @@ class PgPipeline {
   // Enters pipeline mode. `connection` outlives this.
   static absl::StatusOr<PgPipeline> Create(PgConnection& connection);
 
-  // Queues one statement; it is prepared at its first use (parameter types: 0 lets the server infer). Returns the
-  // index of its result in what the next Run() gives.
+  // Queues one statement; it is prepared at its first use (parameter types: 0 lets the server
+  // infer). Returns the index of its result in what the next Run() gives.
   absl::StatusOr<size_t> Add(const std::string& sql, const std::vector<PgParameter>& parameters,
                              const std::vector<Oid>& types = {});
 
-  // Sends what is queued, with a sync point, and waits for all answers. One result for each Add since the last Run.
-  // An error is the first one that the server raised.
+  // Sends what is queued, with a sync point, and waits for all answers. One result for each Add
+  // since the last Run. An error is the first one that the server raised.
   absl::StatusOr<std::vector<PgResult>> Run();
 
   // Statements since the last Run; the newest one's result has this index less one.

@@ -1,4 +1,5 @@
-// Who the applying region is, as its database (pgduet.identity) and the configuration say. A value; fixed for a run.
+// Who the applying region is, as its database (pgduet.identity) and the configuration say. A value;
+// fixed for a run.
 #pragma once
 
 #include <string>
@@ -15,7 +16,7 @@ struct RegionIdentity {
   Rank rank = 0;                     // ours
   Incarnation incarnation = 0;
   Lsn baseline_lsn;
-  uint64_t baseline_xid = 0;  // every xid below had ended when the slot began
+  uint64_t baseline_xid = 0;            // every xid below had ended when the slot began
   std::vector<uint32_t> baseline_xids;  // those above that had ended, too
   std::string system_identifier;
   int timeline = 0;

@@ -12,7 +12,8 @@ namespace pgduet {
 namespace {
 
 constexpr char kReadTombstoneSql[] =
-    "SELECT (extract(epoch FROM commit_time) * 1000000)::bigint, rank, incarnation, commit_lsn FROM pgduet.tombstone "
+    "SELECT (extract(epoch FROM commit_time) * 1000000)::bigint, rank, incarnation, commit_lsn "
+    "FROM pgduet.tombstone "
     "WHERE relation = $1::oid AND key_digest IN ($2::uuid, $3::uuid) "
     "ORDER BY commit_time DESC, rank DESC, commit_lsn DESC LIMIT 1";
 
@@ -23,7 +24,8 @@ std::vector<PgParameter> KeyParameters(const KeyGroup& group) {
 }
 
 PgParameter ToParameter(const Value& value) {
-  return value.kind == ValueKind::kNull ? PgParameter::Null() : PgParameter(std::string(value.bytes));
+  return value.kind == ValueKind::kNull ? PgParameter::Null()
+                                        : PgParameter(std::string(value.bytes));
 }
 
 Incarnation ParseIncarnation(std::string_view text) {
@@ -36,13 +38,14 @@ RowPath::RowPath(ApplyScope scope, const std::vector<ApplyUnit>& units, Inserted
                  ApplyCounts& counts)
     : scope_(scope), units_(units), inserted_(inserted), counts_(counts) {}
 
-absl::StatusOr<std::vector<size_t>> RowPath::Apply(const TableGroups& table, std::vector<size_t> groups,
-                                                   bool after_barrier) {
+absl::StatusOr<std::vector<size_t>> RowPath::Apply(const TableGroups& table,
+                                                   std::vector<size_t> groups, bool after_barrier) {
   std::vector<size_t> need_barrier;
   counts_.slow_rows += groups.size();
   // A row can appear between our look and our insert (another session's); then look again.
   for (int round = 0; !groups.empty(); ++round) {
-    if (round > 20) return absl::AbortedError("rows keep appearing under the keys of this transaction");
+    if (round > 20)
+      return absl::AbortedError("rows keep appearing under the keys of this transaction");
     PGDUET_ASSIGN_OR_RETURN(std::vector<Standing> standings, Read(table, groups));
     std::vector<Attempt> attempts;
     std::vector<size_t> again;
@@ -57,13 +60,15 @@ absl::StatusOr<std::vector<size_t>> RowPath::Apply(const TableGroups& table, std
       Outcome outcome = Decide(table, group, standings[place]);
       PGDUET_ASSIGN_OR_RETURN(const bool counted, Write(table, group, standings[place], outcome));
       if (counted) {
-        attempts.push_back({scope_.pipeline.executed() - 1, groups[place], std::move(outcome.conflicts)});
+        attempts.push_back(
+            {scope_.pipeline.executed() - 1, groups[place], std::move(outcome.conflicts)});
       } else {
         PGDUET_RETURN_IF_ERROR(LogConflicts(outcome.conflicts));
       }
     }
     PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
-    // What was decided against a row that was not there any more, or not yet, did not happen: nothing of it is logged.
+    // What was decided against a row that was not there any more, or not yet, did not happen:
+    // nothing of it is logged.
     for (const Attempt& attempt : attempts) {
       if (results[attempt.result].affected() == 0) {
         again.push_back(attempt.group);
@@ -83,22 +88,24 @@ absl::StatusOr<std::vector<RowPath::Standing>> RowPath::Read(const TableGroups& 
   const std::vector<Oid> key_types = ScalarTypes(*table.table, table.table->keys);
   const std::string whole_table = KeyDigest("");
   std::vector<bool> asked_tombstone(groups.size());
-  // Pending deletes before tombstones: what is written and taken back from the pending ones in between is seen by one of
-  // the two looks at least.
+  // Pending deletes before tombstones: what is written and taken back from the pending ones in
+  // between is seen by one of the two looks at least.
   std::vector<std::optional<PendingDelete>> pending;
   for (const size_t group : groups) {
-    pending.push_back(scope_.registry.Pending({table.table->oid, table.groups[group].key_hash}, scope_.origin));
+    pending.push_back(
+        scope_.registry.Pending({table.table->oid, table.groups[group].key_hash}, scope_.origin));
   }
   for (size_t place = 0; place < groups.size(); ++place) {
     const KeyGroup& group = table.groups[groups[place]];
     PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(read_sql, KeyParameters(group), key_types).status());
     asked_tombstone[place] = scope_.registry.MayHaveTombstone({table.table->oid, group.key_hash});
     if (!asked_tombstone[place]) continue;
-    PGDUET_RETURN_IF_ERROR(scope_.pipeline
-                               .Add(kReadTombstoneSql,
-                                    {std::to_string(table.table->oid), KeyDigest(group.key_text), whole_table},
-                                    {25, 25, 25})
-                               .status());
+    PGDUET_RETURN_IF_ERROR(
+        scope_.pipeline
+            .Add(kReadTombstoneSql,
+                 {std::to_string(table.table->oid), KeyDigest(group.key_text), whole_table},
+                 {25, 25, 25})
+            .status());
   }
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
   std::vector<Standing> standings;
@@ -135,12 +142,14 @@ void RowPath::ParseTombstone(const PgResult* result, const std::optional<Pending
                              Standing& standing) const {
   if (result != nullptr && result->rows() > 0) {
     standing.state.kind = LocalState::Kind::kDeleted;
-    standing.state.version = {.commit_time = result->Int(0, 0), .rank = static_cast<Rank>(result->Int(0, 1)),
+    standing.state.version = {.commit_time = result->Int(0, 0),
+                              .rank = static_cast<Rank>(result->Int(0, 1)),
                               .commit_lsn = Lsn::Parse(result->Text(0, 3)).value_or(Lsn())};
     standing.incarnation = ParseIncarnation(result->Text(0, 2));
   }
   // A delete whose tombstone is on its way: a local one, or another origin's.
-  if (pending && (standing.state.kind == LocalState::Kind::kNeverSeen || standing.state.version < pending->version)) {
+  if (pending && (standing.state.kind == LocalState::Kind::kNeverSeen ||
+                  standing.state.version < pending->version)) {
     standing.state.kind = LocalState::Kind::kDeleted;
     standing.state.version = pending->version;
     standing.incarnation = pending->incarnation;
@@ -149,7 +158,8 @@ void RowPath::ParseTombstone(const PgResult* result, const std::optional<Pending
 
 bool RowPath::Covered(const Standing& standing, const AppliedVector& vector) const {
   const Version& version = standing.state.version;
-  if (standing.own || version.commit_time == kOldestTime || version.rank == scope_.origin) return true;
+  if (standing.own || version.commit_time == kOldestTime || version.rank == scope_.origin)
+    return true;
   if (standing.state.kind == LocalState::Kind::kDeleted) {
     return vector.Contains(version.rank, standing.incarnation, version.commit_lsn);
   }
@@ -159,13 +169,15 @@ bool RowPath::Covered(const Standing& standing, const AppliedVector& vector) con
   return scope_.history.OriginCovered(version.rank, standing.xid, version.commit_time, vector);
 }
 
-RowPath::Outcome RowPath::Decide(const TableGroups& table, const KeyGroup& group, const Standing& standing) {
+RowPath::Outcome RowPath::Decide(const TableGroups& table, const KeyGroup& group,
+                                 const Standing& standing) {
   Outcome outcome;
   Standing now = standing;
   for (size_t index = 0; index < group.steps.size(); ++index) {
     const KeyStep& step = group.steps[index];
     const ApplyUnit& unit = units_[step.unit];
-    // A tombstone that this very transaction wrote (a reload: TRUNCATE, then inserts) is like a row that it wrote.
+    // A tombstone that this very transaction wrote (a reload: TRUNCATE, then inserts) is like a row
+    // that it wrote.
     now.own |= now.state.version == unit.version();
     now.state.covered = Covered(now, unit.vector);
     // A row of this transaction, or the oldest version, is below whatever comes.
@@ -182,19 +194,26 @@ RowPath::Outcome RowPath::Decide(const TableGroups& table, const KeyGroup& group
     outcome.lives = step.kind != ChangeKind::kDelete;
     now.own = true;
     now.state = {.kind = outcome.lives ? LocalState::Kind::kLive : LocalState::Kind::kDeleted,
-                 .version = unit.version(), .covered = true};
+                 .version = unit.version(),
+                 .covered = true};
     now.row_json.reset();
   }
   return outcome;
 }
 
-ConflictEntry RowPath::ConflictOf(const TableGroups& table, const KeyGroup& group, const KeyStep& step,
-                                  const Resolution& resolution, const Standing& standing) const {
-  ConflictEntry entry{.table = &table, .group = &group, .step = &step, .unit = &units_[step.unit],
-                      .kind = *resolution.conflict, .decision = resolution.decision};
+ConflictEntry RowPath::ConflictOf(const TableGroups& table, const KeyGroup& group,
+                                  const KeyStep& step, const Resolution& resolution,
+                                  const Standing& standing) const {
+  ConflictEntry entry{.table = &table,
+                      .group = &group,
+                      .step = &step,
+                      .unit = &units_[step.unit],
+                      .kind = *resolution.conflict,
+                      .decision = resolution.decision};
   if (standing.exists) entry.local_row = standing.row_json;
   entry.local_deleted = standing.state.kind == LocalState::Kind::kDeleted;
-  if (standing.state.kind != LocalState::Kind::kNeverSeen && standing.state.version.commit_time != kOldestTime) {
+  if (standing.state.kind != LocalState::Kind::kNeverSeen &&
+      standing.state.version.commit_time != kOldestTime) {
     entry.local_version = standing.state.version;
   }
   return entry;
@@ -208,19 +227,22 @@ absl::Status RowPath::LogConflicts(const std::vector<ConflictEntry>& conflicts) 
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> RowPath::Write(const TableGroups& table, const KeyGroup& group, const Standing& standing,
-                                    const Outcome& outcome) {
+absl::StatusOr<bool> RowPath::Write(const TableGroups& table, const KeyGroup& group,
+                                    const Standing& standing, const Outcome& outcome) {
   if (!outcome.applied) return false;
   const TargetTable& target = *table.table;
   const std::vector<Oid> key_types = ScalarTypes(target, target.keys);
   if (!outcome.lives) {
-    // With two regions only a delete that met no row can have missed one: a row that it met kept all others out.
+    // With two regions only a delete that met no row can have missed one: a row that it met kept
+    // all others out.
     if (!standing.exists || !scope_.identity.OnlyTwo()) {
       const ApplyUnit& unit = units_[group.steps.back().unit];
-      PGDUET_RETURN_IF_ERROR(QueueRemoteTombstone(scope_, DeleteOf(unit, target, group), unit.vector));
+      PGDUET_RETURN_IF_ERROR(
+          QueueRemoteTombstone(scope_, DeleteOf(unit, target, group), unit.vector));
     }
     if (!standing.exists) return false;
-    PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(DeleteRowSql(target), KeyParameters(group), key_types).status());
+    PGDUET_RETURN_IF_ERROR(
+        scope_.pipeline.Add(DeleteRowSql(target), KeyParameters(group), key_types).status());
     return false;
   }
   std::vector<int> carried;
@@ -234,12 +256,14 @@ absl::StatusOr<bool> RowPath::Write(const TableGroups& table, const KeyGroup& gr
   std::vector<Oid> types = ScalarTypes(target, carried);
   if (!standing.exists) {
     inserted_.Add({target.oid, group.key_hash}, units_[group.steps.back().unit].header.commit_time);
-    PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(InsertRowSql(target, carried), parameters, types).status());
+    PGDUET_RETURN_IF_ERROR(
+        scope_.pipeline.Add(InsertRowSql(target, carried), parameters, types).status());
     return true;
   }
   for (PgParameter& part : KeyParameters(group)) parameters.push_back(std::move(part));
   types.insert(types.end(), key_types.begin(), key_types.end());
-  const std::string sql = target.replaces_rows ? ReplaceRowSql(target, carried) : UpdateRowSql(target, carried);
+  const std::string sql =
+      target.replaces_rows ? ReplaceRowSql(target, carried) : UpdateRowSql(target, carried);
   PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(sql, parameters, types).status());
   return true;
 }

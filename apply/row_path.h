@@ -1,7 +1,8 @@
-// The row path: lock, read the row and its version, decide in resolve/, write, log. For the keys that the set-based path could not
-// decide, and for everything after a constraint violation.
+// The row path: lock, read the row and its version, decide in resolve/, write, log. For the keys
+// that the set-based path could not decide, and for everything after a constraint violation.
 //
-// Many keys share their round trips: one for all reads, one for all writes. One thread; inside an open apply transaction.
+// Many keys share their round trips: one for all reads, one for all writes. One thread; inside an
+// open apply transaction.
 #pragma once
 
 #include <vector>
@@ -17,13 +18,16 @@ namespace pgduet {
 
 class RowPath {
  public:
-  // `inserted` collects the keys that this transaction brought to life, for the check before commit.
+  // `inserted` collects the keys that this transaction brought to life, for the check before
+  // commit.
   RowPath(ApplyScope scope, const std::vector<ApplyUnit>& units, InsertedKeys& inserted,
           ApplyCounts& counts);
 
-  // Decides the given groups of one table. Returns those that must wait for the decoder's barrier first (an update or delete met
-  // neither row nor tombstone, and `after_barrier` is false); they are untouched.
-  absl::StatusOr<std::vector<size_t>> Apply(const TableGroups& table, std::vector<size_t> groups, bool after_barrier);
+  // Decides the given groups of one table. Returns those that must wait for the decoder's barrier
+  // first (an update or delete met neither row nor tombstone, and `after_barrier` is false); they
+  // are untouched.
+  absl::StatusOr<std::vector<size_t>> Apply(const TableGroups& table, std::vector<size_t> groups,
+                                            bool after_barrier);
 
  private:
   struct Standing {  // what is under a key
@@ -45,16 +49,19 @@ class RowPath {
     size_t group = 0;
     std::vector<ConflictEntry> conflicts;
   };
-  absl::StatusOr<std::vector<Standing>> Read(const TableGroups& table, const std::vector<size_t>& groups);
+  absl::StatusOr<std::vector<Standing>> Read(const TableGroups& table,
+                                             const std::vector<size_t>& groups);
   Standing ParseRow(const PgResult& row) const;
-  void ParseTombstone(const PgResult* result, const std::optional<PendingDelete>& pending, Standing& standing) const;
+  void ParseTombstone(const PgResult* result, const std::optional<PendingDelete>& pending,
+                      Standing& standing) const;
   bool Covered(const Standing& standing, const AppliedVector& vector) const;
   Outcome Decide(const TableGroups& table, const KeyGroup& group, const Standing& standing);
-  ConflictEntry ConflictOf(const TableGroups& table, const KeyGroup& group, const KeyStep& step, const Resolution& resolution,
-                           const Standing& standing) const;
+  ConflictEntry ConflictOf(const TableGroups& table, const KeyGroup& group, const KeyStep& step,
+                           const Resolution& resolution, const Standing& standing) const;
   absl::Status LogConflicts(const std::vector<ConflictEntry>& conflicts);
   // Returns whether a row count of one must come back for the statement that was queued.
-  absl::StatusOr<bool> Write(const TableGroups& table, const KeyGroup& group, const Standing& standing, const Outcome& outcome);
+  absl::StatusOr<bool> Write(const TableGroups& table, const KeyGroup& group,
+                             const Standing& standing, const Outcome& outcome);
 
   ApplyScope scope_;
   const std::vector<ApplyUnit>& units_;

@@ -27,7 +27,8 @@ void AddValue(ArrayLiteral& literal, const Value& value) {
 
 std::vector<PgParameter> KeyArrays(const TableGroups& table, const std::vector<size_t>& groups) {
   std::vector<ArrayLiteral> literals;
-  for (const int key : table.table->keys) literals.emplace_back(table.table->columns[key].delimiter);
+  for (const int key : table.table->keys)
+    literals.emplace_back(table.table->columns[key].delimiter);
   for (const size_t group : groups) {
     const std::vector<std::string> parts = KeyValues(table.groups[group].key_text);
     for (size_t part = 0; part < parts.size(); ++part) literals[part].Add(parts[part]);
@@ -50,8 +51,8 @@ std::vector<PgParameter> CoverageParameters(const ApplyScope& scope, const Appli
   return parameters;
 }
 
-SetPath::SetPath(ApplyScope scope, const std::vector<ApplyUnit>& units, const AppliedVector& covering,
-                 InsertedKeys& inserted, ApplyCounts& counts)
+SetPath::SetPath(ApplyScope scope, const std::vector<ApplyUnit>& units,
+                 const AppliedVector& covering, InsertedKeys& inserted, ApplyCounts& counts)
     : scope_(scope), units_(units), covering_(covering), inserted_(inserted), counts_(counts) {
   coverage_.other_origins = static_cast<int>(scope_.identity.regions.size()) - 2;
 }
@@ -60,7 +61,8 @@ std::vector<int> SetPath::CarriedColumns(const TableGroups& table, const KeyGrou
   std::vector<int> carried;
   carried.reserve(table.table->columns.size());
   for (int column = 0; column < static_cast<int>(table.table->columns.size()); ++column) {
-    if (group.FinalValue(table.table->source_index[column]).kind != ValueKind::kUnchanged) carried.push_back(column);
+    if (group.FinalValue(table.table->source_index[column]).kind != ValueKind::kUnchanged)
+      carried.push_back(column);
   }
   return carried;
 }
@@ -84,7 +86,8 @@ void SetPath::Classify(const Segment& segment, size_t table_index, ChangeKind ki
         break;
       case NetEffect::kInsert:
         if (kind != ChangeKind::kInsert) break;
-        if (scope_.registry.MayStopInsert({table.table->oid, group.key_hash}, units_[group.steps.back().unit].version())) {
+        if (scope_.registry.MayStopInsert({table.table->oid, group.key_hash},
+                                          units_[group.steps.back().unit].version())) {
           left_[table_index].push_back(index);
         } else {
           by_carried[CarriedColumns(table, group)].push_back(index);
@@ -96,14 +99,16 @@ void SetPath::Classify(const Segment& segment, size_t table_index, ChangeKind ki
     }
   }
   for (auto& [carried, groups] : by_carried) {
-    statements_.push_back({.table = table_index, .kind = kind, .carried = carried, .groups = std::move(groups)});
+    statements_.push_back(
+        {.table = table_index, .kind = kind, .carried = carried, .groups = std::move(groups)});
   }
 }
 
 absl::Status SetPath::Queue(const Segment& segment) {
   statements_.clear();
   left_.assign(segment.tables.size(), {});
-  // Deletes first, then updates, then inserts: what a unique key frees is free when it is taken again.
+  // Deletes first, then updates, then inserts: what a unique key frees is free when it is taken
+  // again.
   for (const ChangeKind kind : {ChangeKind::kDelete, ChangeKind::kUpdate, ChangeKind::kInsert}) {
     for (size_t table = 0; table < segment.tables.size(); ++table) Classify(segment, table, kind);
   }
@@ -124,7 +129,8 @@ absl::Status SetPath::QueueStatement(const TableGroups& table, Statement& statem
     parameters = KeyArrays(table, statement.groups);
   } else {
     for (const int column : statement.carried) {
-      ArrayLiteral literal(target.columns[column].is_array ? ',' : target.columns[column].delimiter);
+      ArrayLiteral literal(target.columns[column].is_array ? ','
+                                                           : target.columns[column].delimiter);
       for (const size_t group : statement.groups) {
         AddValue(literal, table.groups[group].FinalValue(target.source_index[column]));
       }
@@ -137,20 +143,24 @@ absl::Status SetPath::QueueStatement(const TableGroups& table, Statement& statem
     sql = InsertSetSql(target, statement.carried);
     for (const size_t index : statement.groups) {
       const KeyGroup& group = table.groups[index];
-      inserted_.Add({target.oid, group.key_hash}, units_[group.steps.back().unit].header.commit_time);
+      inserted_.Add({target.oid, group.key_hash},
+                    units_[group.steps.back().unit].header.commit_time);
     }
   } else {
     sql = statement.kind == ChangeKind::kUpdate ? UpdateSetSql(target, statement.carried, coverage_)
                                                 : DeleteSetSql(target, coverage_);
-    for (PgParameter& parameter : CoverageParameters(scope_, covering_)) parameters.push_back(std::move(parameter));
+    for (PgParameter& parameter : CoverageParameters(scope_, covering_))
+      parameters.push_back(std::move(parameter));
     for (const Oid type : coverage_.ParameterTypes()) types.push_back(type);
   }
   PGDUET_ASSIGN_OR_RETURN(statement.result, scope_.pipeline.Add(sql, parameters, types));
   return absl::OkStatus();
 }
 
-// In groups of three and more: another stream's insert may be waiting for this very delete, and not be seen by it.
-absl::Status SetPath::QueueRemoteTombstones(const TableGroups& table, const std::vector<size_t>& groups) {
+// In groups of three and more: another stream's insert may be waiting for this very delete, and not
+// be seen by it.
+absl::Status SetPath::QueueRemoteTombstones(const TableGroups& table,
+                                            const std::vector<size_t>& groups) {
   std::vector<KeyDelete> deletes;
   deletes.reserve(groups.size());
   for (const size_t index : groups) {
@@ -158,19 +168,21 @@ absl::Status SetPath::QueueRemoteTombstones(const TableGroups& table, const std:
     deletes.push_back(DeleteOf(units_[group.steps.back().unit], *table.table, group));
     scope_.gate->Write(deletes.back().key, deletes.back().version);
   }
-  // One transaction, so its vector is the one in pgduet.progress; a copy beside each key would weigh more than the key.
+  // One transaction, so its vector is the one in pgduet.progress; a copy beside each key would
+  // weigh more than the key.
   const AppliedVector* vector = units_.size() == 1 ? nullptr : &units_.front().vector;
   return QueueTombstones(scope_.pipeline, table.table->oid, deletes, Mark::kUnswept, vector);
 }
 
 absl::Status SetPath::QueueNotOurs(const TableGroups& table, const Statement& statement) {
   return scope_.pipeline
-      .Add(NotOursSql(*table.table), KeyArrays(table, statement.groups), ArrayTypes(*table.table, table.table->keys))
+      .Add(NotOursSql(*table.table), KeyArrays(table, statement.groups),
+           ArrayTypes(*table.table, table.table->keys))
       .status();
 }
 
-absl::StatusOr<std::vector<std::vector<size_t>>> SetPath::Collect(const Segment& segment,
-                                                                  const std::vector<PgResult>& results) {
+absl::StatusOr<std::vector<std::vector<size_t>>> SetPath::Collect(
+    const Segment& segment, const std::vector<PgResult>& results) {
   std::vector<const Statement*> asked;
   for (const Statement& statement : statements_) {
     const PgResult& result = results[statement.result];

@@ -1,8 +1,9 @@
 // The set-based path: one statement for each table, kind of change and set of carried columns.
 //
-// An update or delete touches only rows that every transaction of the batch covers; an insert only keys that are free. What was
-// not touched is returned and goes to the row path. Two steps, so that the statements share the round trip with whatever the
-// caller has queued before: Queue(), the caller runs the pipeline, Collect(). One thread; inside an open apply transaction.
+// An update or delete touches only rows that every transaction of the batch covers; an insert only
+// keys that are free. What was not touched is returned and goes to the row path. Two steps, so that
+// the statements share the round trip with whatever the caller has queued before: Queue(), the
+// caller runs the pipeline, Collect(). One thread; inside an open apply transaction.
 #pragma once
 
 #include <map>
@@ -18,7 +19,8 @@ namespace pgduet {
 
 class SetPath {
  public:
-  // `covering` is the least vector of the batch (its first transaction's). `inserted` as in row_path.h.
+  // `covering` is the least vector of the batch (its first transaction's). `inserted` as in
+  // row_path.h.
   SetPath(ApplyScope scope, const std::vector<ApplyUnit>& units, const AppliedVector& covering,
           InsertedKeys& inserted, ApplyCounts& counts);
 

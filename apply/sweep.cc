@@ -18,10 +18,13 @@ constexpr absl::Duration kWarnInterval = absl::Seconds(60);
 constexpr int kKeysOfAPass = 2'000;
 
 constexpr char kLocalConflictSql[] =
-    "INSERT INTO pgduet.conflict (table_schema, table_name, key_digest, kind, policy, decision, remote_operation, remote_row, "
+    "INSERT INTO pgduet.conflict (table_schema, table_name, key_digest, kind, policy, decision, "
+    "remote_operation, remote_row, "
     "remote_region, remote_time, local_operation, local_region, local_time, local_lsn, key) "
-    "SELECT $1, $2, $3::uuid, 'update_deleted', 'last_write_wins', 'keep_local', 'row', $4::jsonb, $5, $6::timestamptz, "
-    "'delete', $7, $8::timestamptz, $9::pg_lsn, jsonb_object_agg(k, $4::jsonb -> k) FROM unnest($10::text[]) k";
+    "SELECT $1, $2, $3::uuid, 'update_deleted', 'last_write_wins', 'keep_local', 'row', $4::jsonb, "
+    "$5, $6::timestamptz, "
+    "'delete', $7, $8::timestamptz, $9::pg_lsn, jsonb_object_agg(k, $4::jsonb -> k) FROM "
+    "unnest($10::text[]) k";
 
 std::string KeyNames(const TargetTable& table) {
   ArrayLiteral names;
@@ -37,7 +40,8 @@ void Sweep::Reset() {
   due_ = absl::InfinitePast();
 }
 
-absl::Status Sweep::Step(TargetSession& session, PgConnection& connection, FullXid oldest_running, absl::Time now) {
+absl::Status Sweep::Step(TargetSession& session, PgConnection& connection, FullXid oldest_running,
+                         absl::Time now) {
   const bool last = xid_ != 0 && xid_ <= oldest_running;
   if (wants_xid() || (now < due_ && !last)) return absl::OkStatus();
   if (snapshot_.empty()) {
@@ -47,7 +51,8 @@ absl::Status Sweep::Step(TargetSession& session, PgConnection& connection, FullX
   due_ = now + kWaitingInterval;
   const absl::Status status = Pass(session, connection, last ? Kind::kLast : Kind::kInBetween);
   if (status.ok() || absl::IsUnavailable(status)) return status;
-  // Something of the user's is in the way (a lock on the table, a changed definition): the marks stay, and it is tried again.
+  // Something of the user's is in the way (a lock on the table, a changed definition): the marks
+  // stay, and it is tried again.
   Reset();
   due_ = now + kWaitingInterval;
   session.pipeline().ForgetPlans();
@@ -59,8 +64,9 @@ absl::Status Sweep::Step(TargetSession& session, PgConnection& connection, FullX
 absl::Status Sweep::LookForCohort(PgConnection& connection) {
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult look,
-      connection.Query("SELECT pg_current_snapshot(), (SELECT count(*) FROM (SELECT FROM pgduet.tombstone "
-                       "WHERE unswept IS NOT NULL LIMIT 100000) m)"));
+      connection.Query(
+          "SELECT pg_current_snapshot(), (SELECT count(*) FROM (SELECT FROM pgduet.tombstone "
+          "WHERE unswept IS NOT NULL LIMIT 100000) m)"));
   metrics_.UnsweptTombstones(static_cast<size_t>(look.Int(0, 1)));
   if (look.Int(0, 1) > 0) snapshot_ = look.Text(0, 0);
   return absl::OkStatus();
@@ -69,9 +75,10 @@ absl::Status Sweep::LookForCohort(PgConnection& connection) {
 absl::StatusOr<std::vector<Sweep::Marked>> Sweep::ListMarked(PgConnection& connection) const {
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult rows,
-      connection.Query("SELECT relation, key_digest, key = '' FROM pgduet.tombstone WHERE unswept IS NOT NULL "
-                       "AND pg_visible_in_snapshot(unswept, $1::pg_snapshot) ORDER BY unswept LIMIT $2::int",
-                       {snapshot_, std::to_string(kKeysOfAPass)}));
+      connection.Query(
+          "SELECT relation, key_digest, key = '' FROM pgduet.tombstone WHERE unswept IS NOT NULL "
+          "AND pg_visible_in_snapshot(unswept, $1::pg_snapshot) ORDER BY unswept LIMIT $2::int",
+          {snapshot_, std::to_string(kKeysOfAPass)}));
   std::vector<Marked> marked;
   for (int row = 0; row < rows.rows(); ++row) {
     const auto relation = static_cast<Oid>(rows.Int(row, 0));
@@ -79,7 +86,8 @@ absl::StatusOr<std::vector<Sweep::Marked>> Sweep::ListMarked(PgConnection& conne
     auto at = std::find_if(marked.begin(), marked.end(), [&](const Marked& one) {
       return one.relation == relation && one.truncated == truncated;
     });
-    if (at == marked.end()) at = marked.insert(at, {.relation = relation, .truncated = truncated, .digests = {}});
+    if (at == marked.end())
+      at = marked.insert(at, {.relation = relation, .truncated = truncated, .digests = {}});
     at->digests.emplace_back(rows.Text(row, 1));
   }
   return marked;
@@ -104,13 +112,16 @@ absl::Status Sweep::Pass(TargetSession& session, PgConnection& connection, Kind 
   return absl::OkStatus();
 }
 
-absl::StatusOr<int64_t> Sweep::SweepTable(TargetSession& session, TargetCatalog& catalog, const Marked& marked, Kind kind) {
+absl::StatusOr<int64_t> Sweep::SweepTable(TargetSession& session, TargetCatalog& catalog,
+                                          const Marked& marked, Kind kind) {
   absl::StatusOr<std::shared_ptr<const TargetTable>> table = catalog.FindByOid(marked.relation);
   if (absl::IsNotFound(table.status())) {  // dropped: nothing stands under its tombstones
-    PGDUET_ASSIGN_OR_RETURN(const PgResult cleared,
-                            session.Query("UPDATE pgduet.tombstone SET unswept = NULL, vector = NULL WHERE relation = $1::oid "
-                                          "AND unswept IS NOT NULL",
-                                          {std::to_string(marked.relation)}));
+    PGDUET_ASSIGN_OR_RETURN(
+        const PgResult cleared,
+        session.Query(
+            "UPDATE pgduet.tombstone SET unswept = NULL, vector = NULL WHERE relation = $1::oid "
+            "AND unswept IS NOT NULL",
+            {std::to_string(marked.relation)}));
     return cleared.affected();
   }
   PGDUET_RETURN_IF_ERROR(table.status());
@@ -124,12 +135,15 @@ absl::StatusOr<int64_t> Sweep::SweepTable(TargetSession& session, TargetCatalog&
   const auto work = [&]() -> absl::StatusOr<int64_t> {
     PGDUET_RETURN_IF_ERROR(pipeline.Add("BEGIN", {}).status());
     PGDUET_RETURN_IF_ERROR(pipeline.Add("SET LOCAL lock_timeout = '100ms'", {}).status());
-    PGDUET_RETURN_IF_ERROR(
-        pipeline.Add("SELECT pg_logical_emit_message(true, $1, $2::text)", {std::string(kMarkerPrefix), marker}).status());
+    PGDUET_RETURN_IF_ERROR(pipeline
+                               .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
+                                    {std::string(kMarkerPrefix), marker})
+                               .status());
     PGDUET_RETURN_IF_ERROR(DeleteMissed(session, statements, keys));
     int64_t cleared = 0;
     if (kind == Kind::kLast) {
-      PGDUET_ASSIGN_OR_RETURN(const PgResult done, session.Query(statements.ClearSql(), {keys, snapshot_}));
+      PGDUET_ASSIGN_OR_RETURN(const PgResult done,
+                              session.Query(statements.ClearSql(), {keys, snapshot_}));
       cleared = done.affected();
     }
     PGDUET_RETURN_IF_ERROR(session.Query("COMMIT").status());
@@ -141,9 +155,11 @@ absl::StatusOr<int64_t> Sweep::SweepTable(TargetSession& session, TargetCatalog&
   return cleared;
 }
 
-absl::Status Sweep::DeleteMissed(TargetSession& session, const SweepStatements& statements, const std::string& digests) {
+absl::Status Sweep::DeleteMissed(TargetSession& session, const SweepStatements& statements,
+                                 const std::string& digests) {
   for (bool more = true; more;) {
-    PGDUET_ASSIGN_OR_RETURN(const size_t index, session.pipeline().Add(statements.FindSql(), {digests}));
+    PGDUET_ASSIGN_OR_RETURN(const size_t index,
+                            session.pipeline().Add(statements.FindSql(), {digests}));
     PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, session.pipeline().Run());
     const PgResult& rows = results[index];
     more = rows.rows() == SweepStatements::kMissedMax;
@@ -154,12 +170,14 @@ absl::Status Sweep::DeleteMissed(TargetSession& session, const SweepStatements& 
   return session.pipeline().executed() > 0 ? session.pipeline().Run().status() : absl::OkStatus();
 }
 
-absl::Status Sweep::DeleteOne(TargetSession& session, const SweepStatements& statements, const MissedRow& missed) {
+absl::Status Sweep::DeleteOne(TargetSession& session, const SweepStatements& statements,
+                              const MissedRow& missed) {
   const Version& version = missed.version;
   // The delete may have seen the row: what was not visible here yet may have been published.
-  const bool covered = version.rank == identity_.rank
-                           ? history_.LocalCovered(missed.xid, version.commit_time, missed.vector)
-                           : history_.OriginCovered(version.rank, missed.xid, version.commit_time, missed.vector);
+  const bool covered =
+      version.rank == identity_.rank
+          ? history_.LocalCovered(missed.xid, version.commit_time, missed.vector)
+          : history_.OriginCovered(version.rank, missed.xid, version.commit_time, missed.vector);
   if (!covered && missed.deleted.rank == identity_.rank) {
     PGDUET_RETURN_IF_ERROR(QueueLocalConflict(session.pipeline(), statements.table(), missed));
   } else if (!covered) {
@@ -168,24 +186,33 @@ absl::Status Sweep::DeleteOne(TargetSession& session, const SweepStatements& sta
   return session.pipeline().Add(statements.DeleteSql(), {missed.place, missed.part}).status();
 }
 
-// A local delete came over the marked tombstone of a remote one and kept the mark: in the log it is what the journal writes.
-absl::Status Sweep::QueueLocalConflict(PgPipeline& pipeline, const std::shared_ptr<const TargetTable>& table,
+// A local delete came over the marked tombstone of a remote one and kept the mark: in the log it is
+// what the journal writes.
+absl::Status Sweep::QueueLocalConflict(PgPipeline& pipeline,
+                                       const std::shared_ptr<const TargetTable>& table,
                                        const MissedRow& missed) {
   return pipeline
-      .Add(kLocalConflictSql, {table->schema, table->name, KeyDigest(missed.key_text), missed.json,
-                               identity_.NameOf(missed.version.rank), TimestampText(missed.version.commit_time), identity_.name(),
-                               TimestampText(missed.deleted.commit_time), missed.deleted.commit_lsn.ToString(), KeyNames(*table)})
+      .Add(kLocalConflictSql,
+           {table->schema, table->name, KeyDigest(missed.key_text), missed.json,
+            identity_.NameOf(missed.version.rank), TimestampText(missed.version.commit_time),
+            identity_.name(), TimestampText(missed.deleted.commit_time),
+            missed.deleted.commit_lsn.ToString(), KeyNames(*table)})
       .status();
 }
 
-absl::Status Sweep::QueueMissedConflict(PgPipeline& pipeline, const SweepStatements& statements, const MissedRow& missed) {
+absl::Status Sweep::QueueMissedConflict(PgPipeline& pipeline, const SweepStatements& statements,
+                                        const MissedRow& missed) {
   const std::shared_ptr<const TargetTable>& table = statements.table();
   const TableGroups groups{.relation = nullptr, .table = table, .groups = {}, .by_key = {}};
   KeyGroup group{.key_text = missed.key_text, .key_hash = KeyHash(missed.key_text), .steps = {}};
   const std::vector<std::string> key = KeyValues(missed.key_text);
   const std::vector<Value> row = RowOfKey(*table, key);
-  group.steps.push_back({.unit = 0, .kind = statements.truncated() ? ChangeKind::kTruncate : ChangeKind::kDelete, .row = {},
-                         .old_row = row, .old_row_kind = OldRow::kKey});
+  group.steps.push_back(
+      {.unit = 0,
+       .kind = statements.truncated() ? ChangeKind::kTruncate : ChangeKind::kDelete,
+       .row = {},
+       .old_row = row,
+       .old_row_kind = OldRow::kKey});
   ApplyUnit unit;
   unit.header.origin = identity_.NameOf(missed.deleted.rank);
   unit.header.rank = missed.deleted.rank;
@@ -193,12 +220,20 @@ absl::Status Sweep::QueueMissedConflict(PgPipeline& pipeline, const SweepStateme
   unit.header.commit_lsn = missed.deleted.commit_lsn;
   unit.header.incarnation = missed.incarnation;
   Version local = missed.version;
-  if (local.rank == identity_.rank) local.commit_lsn = history_.LocalLsn(missed.xid, local.commit_time);
-  ++counts_[missed.deleted.rank].conflicts[{ConflictKind::kDeleteOriginDiffers, Decision::kApplyRemote}];
+  if (local.rank == identity_.rank)
+    local.commit_lsn = history_.LocalLsn(missed.xid, local.commit_time);
+  ++counts_[missed.deleted.rank]
+        .conflicts[{ConflictKind::kDeleteOriginDiffers, Decision::kApplyRemote}];
   return QueueConflict(pipeline, identity_,
-                       {.table = &groups, .group = &group, .step = &group.steps.front(), .unit = &unit,
-                        .kind = ConflictKind::kDeleteOriginDiffers, .decision = Decision::kApplyRemote, .local_row = missed.json,
-                        .local_deleted = false, .local_version = local});
+                       {.table = &groups,
+                        .group = &group,
+                        .step = &group.steps.front(),
+                        .unit = &unit,
+                        .kind = ConflictKind::kDeleteOriginDiffers,
+                        .decision = Decision::kApplyRemote,
+                        .local_row = missed.json,
+                        .local_deleted = false,
+                        .local_version = local});
 }
 
 }  // namespace pgduet

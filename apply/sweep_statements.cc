@@ -9,7 +9,8 @@
 namespace pgduet {
 namespace {
 
-// Expressions over t.xmin, not a joined function: they are computed again for a row that changed under our lock.
+// Expressions over t.xmin, not a joined function: they are computed again for a row that changed
+// under our lock.
 constexpr char kStamp[] = "(pg_xact_commit_timestamp_origin(t.xmin)).timestamp";
 constexpr int kFixedColumns = 11;
 
@@ -22,22 +23,26 @@ SweepStatements::SweepStatements(std::shared_ptr<const TargetTable> table, bool 
   for (size_t rank = 0; rank < origin_oids.size(); ++rank) {
     if (origin_oids[rank] != 0) cases += fmt::format(" WHEN {} THEN {}", origin_oids[rank], rank);
   }
-  rank_ = fmt::format("CASE (pg_xact_commit_timestamp_origin(t.xmin)).roident{} ELSE {} END", cases, self);
+  rank_ = fmt::format("CASE (pg_xact_commit_timestamp_origin(t.xmin)).roident{} ELSE {} END", cases,
+                      self);
 }
 
 std::string SweepStatements::Match() const {
   std::string match = fmt::format("d.key {} ''", truncated_ ? "=" : "<>");
   for (size_t part = 0; !truncated_ && part < table_->keys.size(); ++part) {
     const TargetColumn& column = table_->columns[table_->keys[part]];
-    match += fmt::format(" AND t.{} = (d.key::text[])[{}]::{}", column.quoted, part + 1, column.type);
+    match +=
+        fmt::format(" AND t.{} = (d.key::text[])[{}]::{}", column.quoted, part + 1, column.type);
   }
   return match;
 }
 
 // Cheapest first. Rows of the marking transaction itself are what it left there.
 std::string SweepStatements::Lower() const {
-  return fmt::format("t.xmin <> d.unswept::xid AND {0} <= d.commit_time AND {1} <> d.rank AND ({0}, {1}) < (d.commit_time, d.rank)",
-                     kStamp, rank_);
+  return fmt::format(
+      "t.xmin <> d.unswept::xid AND {0} <= d.commit_time AND {1} <> d.rank AND ({0}, {1}) < "
+      "(d.commit_time, d.rank)",
+      kStamp, rank_);
 }
 
 std::string SweepStatements::FindSql() const {
@@ -46,15 +51,20 @@ std::string SweepStatements::FindSql() const {
     keys += fmt::format(", t.{} AS k{}", table_->columns[table_->keys[part]].quoted, part);
     names += fmt::format(", t.k{}", part);
   }
-  // The limit inside keeps the order of the loops: for each tombstone a look into the table, never the other way round.
+  // The limit inside keeps the order of the loops: for each tombstone a look into the table, never
+  // the other way round.
   return fmt::format(
-      "SELECT t.place, t.part, t.xid, t.stamp, t.rank, t.whole, {}, d.rank, d.commit_lsn, d.incarnation, "
-      "coalesce(d.vector, (SELECT p.vector FROM pgduet.progress p WHERE p.xid = d.unswept LIMIT 1), ''){} "
-      "FROM pgduet.tombstone d CROSS JOIN LATERAL (SELECT t.ctid::text AS place, t.tableoid::oid AS part, t.xmin::text AS xid, "
-      "{} AS stamp, {} AS rank, {} AS whole{} FROM {} t WHERE {} AND {} LIMIT {} FOR UPDATE SKIP LOCKED) t "
+      "SELECT t.place, t.part, t.xid, t.stamp, t.rank, t.whole, {}, d.rank, d.commit_lsn, "
+      "d.incarnation, "
+      "coalesce(d.vector, (SELECT p.vector FROM pgduet.progress p WHERE p.xid = d.unswept LIMIT "
+      "1), ''){} "
+      "FROM pgduet.tombstone d CROSS JOIN LATERAL (SELECT t.ctid::text AS place, t.tableoid::oid "
+      "AS part, t.xmin::text AS xid, "
+      "{} AS stamp, {} AS rank, {} AS whole{} FROM {} t WHERE {} AND {} LIMIT {} FOR UPDATE SKIP "
+      "LOCKED) t "
       "WHERE d.relation = {} AND d.key_digest = ANY($1::uuid[]) AND d.unswept IS NOT NULL LIMIT {}",
-      MicrosecondsOf("d.commit_time"), names, MicrosecondsOf(kStamp), rank_, table_->row_json, keys, table_->quoted, Match(), Lower(),
-      truncated_ ? kMissedMax : 1, table_->oid, kMissedMax);
+      MicrosecondsOf("d.commit_time"), names, MicrosecondsOf(kStamp), rank_, table_->row_json, keys,
+      table_->quoted, Match(), Lower(), truncated_ ? kMissedMax : 1, table_->oid, kMissedMax);
 }
 
 MissedRow SweepStatements::Parse(const PgResult& rows, int row) const {
@@ -64,7 +74,8 @@ MissedRow SweepStatements::Parse(const PgResult& rows, int row) const {
   missed.xid = static_cast<uint32_t>(rows.Int(row, 2));
   missed.version = {.commit_time = rows.Int(row, 3), .rank = static_cast<Rank>(rows.Int(row, 4))};
   missed.json = rows.Text(row, 5);
-  missed.deleted = {.commit_time = rows.Int(row, 6), .rank = static_cast<Rank>(rows.Int(row, 7)),
+  missed.deleted = {.commit_time = rows.Int(row, 6),
+                    .rank = static_cast<Rank>(rows.Int(row, 7)),
                     .commit_lsn = Lsn::Parse(rows.Text(row, 8)).value_or(Lsn())};
   missed.incarnation = std::strtoull(std::string(rows.Text(row, 9)).c_str(), nullptr, 16);
   missed.vector = DecodeVector(std::string(rows.Text(row, 10)));
@@ -77,15 +88,18 @@ MissedRow SweepStatements::Parse(const PgResult& rows, int row) const {
 }
 
 std::string SweepStatements::DeleteSql() const {
-  return fmt::format("DELETE FROM {} t WHERE t.ctid = $1::tid AND t.tableoid = $2::oid", table_->quoted);
+  return fmt::format("DELETE FROM {} t WHERE t.ctid = $1::tid AND t.tableoid = $2::oid",
+                     table_->quoted);
 }
 
 std::string SweepStatements::ClearSql() const {
   return fmt::format(
-      "WITH done AS MATERIALIZED (SELECT d.ctid AS place FROM pgduet.tombstone d WHERE d.relation = {0} "
+      "WITH done AS MATERIALIZED (SELECT d.ctid AS place FROM pgduet.tombstone d WHERE d.relation "
+      "= {0} "
       "AND d.key_digest = ANY($1::uuid[]) AND pg_visible_in_snapshot(d.unswept, $2::pg_snapshot) "
       "AND NOT EXISTS (SELECT FROM {1} t WHERE {2} AND {3} OFFSET 0) FOR UPDATE SKIP LOCKED) "
-      "UPDATE pgduet.tombstone u SET unswept = NULL, vector = NULL FROM done WHERE u.ctid = done.place",
+      "UPDATE pgduet.tombstone u SET unswept = NULL, vector = NULL FROM done WHERE u.ctid = "
+      "done.place",
       table_->oid, table_->quoted, Match(), Lower());
 }
 

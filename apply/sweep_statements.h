@@ -26,7 +26,8 @@ struct MissedRow {
 class SweepStatements {
  public:
   // `origin_oids` by rank, as in TargetSession. Tombstones of keys, or that of the whole table.
-  SweepStatements(std::shared_ptr<const TargetTable> table, bool truncated, const std::vector<Oid>& origin_oids, Rank self);
+  SweepStatements(std::shared_ptr<const TargetTable> table, bool truncated,
+                  const std::vector<Oid>& origin_oids, Rank self);
 
   static constexpr int kMissedMax = 500;
   // $1 digests. Locks what it finds, without waiting.

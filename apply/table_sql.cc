@@ -12,7 +12,8 @@ constexpr Oid kTextArrayOid = 1009, kOidOid = 26, kXidOid = 28;
 
 // What the set statement reads for a column of unnest's row: array columns travel as text.
 std::string FromSource(const TargetColumn& column, size_t place) {
-  return column.is_array ? fmt::format("s.c{}::{}", place, column.type) : fmt::format("s.c{}", place);
+  return column.is_array ? fmt::format("s.c{}::{}", place, column.type)
+                         : fmt::format("s.c{}", place);
 }
 
 std::string Source(size_t columns, std::string_view extra = {}) {
@@ -21,7 +22,8 @@ std::string Source(size_t columns, std::string_view extra = {}) {
     parameters += fmt::format("{}${}", place == 0 ? "" : ", ", place + 1);
     names += fmt::format("{}c{}", place == 0 ? "" : ", ", place);
   }
-  return fmt::format("unnest({}){} AS s({}{})", parameters, extra, names, extra.empty() ? "" : ", place");
+  return fmt::format("unnest({}){} AS s({}{})", parameters, extra, names,
+                     extra.empty() ? "" : ", place");
 }
 
 std::string KeyNames(const TargetTable& table) {
@@ -40,7 +42,8 @@ std::string KeyMatch(const TargetTable& table, const std::vector<int>& source) {
     size_t place = 0;
     while (source[place] != key) ++place;
     if (!match.empty()) match += " AND ";
-    match += fmt::format("t.{} = {}", table.columns[key].quoted, FromSource(table.columns[key], place));
+    match +=
+        fmt::format("t.{} = {}", table.columns[key].quoted, FromSource(table.columns[key], place));
   }
   return match;
 }
@@ -71,11 +74,13 @@ std::string CoverageSql::Condition(int first) const {
     const int at = first + 2 + 2 * other;
     others += fmt::format(" WHEN ${} THEN age(t.xmin) > age(${})", at, at + 1);
   }
-  // Cheapest test first; the stamp is looked up once. A row of this very transaction has no stamp yet.
+  // Cheapest test first; the stamp is looked up once. A row of this very transaction has no stamp
+  // yet.
   const std::string old_enough =
       other_origins == 0 ? fmt::format("age(t.xmin) > age(${})", first + 1) : "false";
   return fmt::format(
-      "({} OR t.xmin = pg_current_xact_id()::xid OR CASE coalesce((pg_xact_commit_timestamp_origin(t.xmin)).roident, 0) "
+      "({} OR t.xmin = pg_current_xact_id()::xid OR CASE "
+      "coalesce((pg_xact_commit_timestamp_origin(t.xmin)).roident, 0) "
       "WHEN ${} THEN true WHEN 0 THEN age(t.xmin) > age(${}){} ELSE false END)",
       old_enough, first, first + 1, others);
 }
@@ -89,10 +94,12 @@ std::vector<Oid> CoverageSql::ParameterTypes() const {
 std::string InsertSetSql(const TargetTable& table, const std::vector<int>& carried) {
   std::string values;
   for (size_t place = 0; place < carried.size(); ++place) {
-    values += fmt::format("{}{}", place == 0 ? "" : ", ", FromSource(table.columns[carried[place]], place));
+    values += fmt::format("{}{}", place == 0 ? "" : ", ",
+                          FromSource(table.columns[carried[place]], place));
   }
-  return fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT ({}) DO NOTHING",
-                     table.quoted, Names(table, carried), values, Source(carried.size()), KeyNames(table));
+  return fmt::format(
+      "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT ({}) DO NOTHING",
+      table.quoted, Names(table, carried), values, Source(carried.size()), KeyNames(table));
 }
 
 std::string UpdateSetSql(const TargetTable& table, const std::vector<int>& carried,
@@ -101,8 +108,10 @@ std::string UpdateSetSql(const TargetTable& table, const std::vector<int>& carri
   for (size_t place = 0; place < carried.size(); ++place) {
     const TargetColumn& column = table.columns[carried[place]];
     if (!column.identity_always) {
-      assignments += fmt::format("{}{} = {}", assignments.empty() ? "" : ", ", column.quoted, FromSource(column, place));
-    } else if (column.key_index < 0) {  // cannot be set: where it differs, the row path replaces the row
+      assignments += fmt::format("{}{} = {}", assignments.empty() ? "" : ", ", column.quoted,
+                                 FromSource(column, place));
+    } else if (column.key_index <
+               0) {  // cannot be set: where it differs, the row path replaces the row
       unsettable += fmt::format(" AND t.{} = {}", column.quoted, FromSource(column, place));
     }
   }
@@ -119,7 +128,8 @@ std::string DeleteSetSql(const TargetTable& table, const CoverageSql& coverage) 
 
 std::string NotOursSql(const TargetTable& table) {
   return fmt::format(
-      "SELECT s.place FROM {} LEFT JOIN {} t ON {} WHERE t.xmin IS DISTINCT FROM pg_current_xact_id()::xid",
+      "SELECT s.place FROM {} LEFT JOIN {} t ON {} WHERE t.xmin IS DISTINCT FROM "
+      "pg_current_xact_id()::xid",
       Source(table.keys.size(), " WITH ORDINALITY"), table.quoted, KeyMatch(table, table.keys));
 }
 
@@ -134,7 +144,8 @@ std::vector<Oid> ArrayTypes(const TargetTable& table, const std::vector<int>& co
 
 std::string ReadRowSql(const TargetTable& table) {
   return fmt::format(
-      "SELECT t.xmin::text, (extract(epoch FROM (pg_xact_commit_timestamp_origin(t.xmin)).timestamp) * 1000000)::bigint, "
+      "SELECT t.xmin::text, (extract(epoch FROM "
+      "(pg_xact_commit_timestamp_origin(t.xmin)).timestamp) * 1000000)::bigint, "
       "(pg_xact_commit_timestamp_origin(t.xmin)).roident, t.xmin = pg_current_xact_id()::xid, {} "
       "FROM {} t WHERE {} FOR UPDATE",
       table.row_json, table.quoted, KeyMatchParameters(table, 1));
@@ -142,20 +153,24 @@ std::string ReadRowSql(const TargetTable& table) {
 
 std::string ReadColumnsSql(const TargetTable& table, const std::vector<int>& columns) {
   std::string names;
-  for (const int column : columns) names += (names.empty() ? "t." : ", t.") + table.columns[column].quoted;
-  return fmt::format("SELECT {} FROM {} t WHERE {} FOR UPDATE", names, table.quoted, KeyMatchParameters(table, 1));
+  for (const int column : columns)
+    names += (names.empty() ? "t." : ", t.") + table.columns[column].quoted;
+  return fmt::format("SELECT {} FROM {} t WHERE {} FOR UPDATE", names, table.quoted,
+                     KeyMatchParameters(table, 1));
 }
 
 std::string OwnRowSql(const TargetTable& table) {
-  return fmt::format("SELECT 1 FROM {} t WHERE {} AND t.xmin = pg_current_xact_id()::xid", table.quoted,
-                     KeyMatchParameters(table, 1));
+  return fmt::format("SELECT 1 FROM {} t WHERE {} AND t.xmin = pg_current_xact_id()::xid",
+                     table.quoted, KeyMatchParameters(table, 1));
 }
 
 std::string InsertRowSql(const TargetTable& table, const std::vector<int>& carried) {
   std::string values;
-  for (size_t place = 0; place < carried.size(); ++place) values += fmt::format("{}${}", place == 0 ? "" : ", ", place + 1);
-  return fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({}) ON CONFLICT ({}) DO NOTHING",
-                     table.quoted, Names(table, carried), values, KeyNames(table));
+  for (size_t place = 0; place < carried.size(); ++place)
+    values += fmt::format("{}${}", place == 0 ? "" : ", ", place + 1);
+  return fmt::format(
+      "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({}) ON CONFLICT ({}) DO NOTHING",
+      table.quoted, Names(table, carried), values, KeyNames(table));
 }
 
 std::string UpdateRowSql(const TargetTable& table, const std::vector<int>& carried) {
@@ -164,7 +179,8 @@ std::string UpdateRowSql(const TargetTable& table, const std::vector<int>& carri
     const TargetColumn& column = table.columns[carried[place]];
     // A GENERATED ALWAYS column cannot be set; naming its parameter keeps the numbering.
     if (column.identity_always) continue;
-    assignments += fmt::format("{}{} = ${}", assignments.empty() ? "" : ", ", column.quoted, place + 1);
+    assignments +=
+        fmt::format("{}{} = ${}", assignments.empty() ? "" : ", ", column.quoted, place + 1);
   }
   return fmt::format("UPDATE {} t SET {} WHERE {}", table.quoted, assignments,
                      KeyMatchParameters(table, static_cast<int>(carried.size()) + 1));
@@ -172,14 +188,18 @@ std::string UpdateRowSql(const TargetTable& table, const std::vector<int>& carri
 
 std::string ReplaceRowSql(const TargetTable& table, const std::vector<int>& carried) {
   std::string names = Names(table, carried), values, kept;
-  for (size_t place = 0; place < carried.size(); ++place) values += fmt::format("{}${}", place == 0 ? "" : ", ", place + 1);
+  for (size_t place = 0; place < carried.size(); ++place)
+    values += fmt::format("{}${}", place == 0 ? "" : ", ", place + 1);
   for (const std::string& name : table.elsewhere) kept += ", " + name;
   for (int column = 0; column < static_cast<int>(table.columns.size()); ++column) {
-    if (std::find(carried.begin(), carried.end(), column) == carried.end()) kept += ", " + table.columns[column].quoted;
+    if (std::find(carried.begin(), carried.end(), column) == carried.end())
+      kept += ", " + table.columns[column].quoted;
   }
   return fmt::format(
-      "WITH gone AS (DELETE FROM {0} t WHERE {1} RETURNING t.*) INSERT INTO {0} ({2}{3}) OVERRIDING SYSTEM VALUE SELECT {4}{3} FROM gone",
-      table.quoted, KeyMatchParameters(table, static_cast<int>(carried.size()) + 1), names, kept, values);
+      "WITH gone AS (DELETE FROM {0} t WHERE {1} RETURNING t.*) INSERT INTO {0} ({2}{3}) "
+      "OVERRIDING SYSTEM VALUE SELECT {4}{3} FROM gone",
+      table.quoted, KeyMatchParameters(table, static_cast<int>(carried.size()) + 1), names, kept,
+      values);
 }
 
 std::string DeleteRowSql(const TargetTable& table) {
@@ -196,7 +216,8 @@ std::string JsonOfParameters(const TargetTable& table, const std::vector<int>& c
   std::string fields;
   for (const int column : carried) {
     const TargetColumn& one = table.columns[column];
-    fields += fmt::format("{}${}{} AS {}", fields.empty() ? "" : ", ", first++, one.json ? "::text" : "", one.quoted);
+    fields += fmt::format("{}${}{} AS {}", fields.empty() ? "" : ", ", first++,
+                          one.json ? "::text" : "", one.quoted);
   }
   return fmt::format("(SELECT to_jsonb(r.*) FROM (SELECT {}) r)", fields);
 }

@@ -17,20 +17,24 @@ constexpr char kSettings[] =
 absl::Status TakeReplicaRole(PgConnection& connection) {
   const absl::Status status = connection.Query("SET session_replication_role = replica").status();
   if (status.ok() || absl::IsUnavailable(status)) return status;
-  return Renamed(status, absl::StatusCode::kFailedPrecondition, "replica_role_refused",
-                 "Run as a superuser: GRANT SET ON PARAMETER session_replication_role TO the agent's role.");
+  return Renamed(
+      status, absl::StatusCode::kFailedPrecondition, "replica_role_refused",
+      "Run as a superuser: GRANT SET ON PARAMETER session_replication_role TO the agent's role.");
 }
 
 absl::Status TakeOrigin(PgConnection& connection, const std::string& origin_name) {
   const absl::Status status =
-      connection.Query("SELECT pg_catalog.pg_replication_origin_session_setup($1)", {origin_name}).status();
+      connection.Query("SELECT pg_catalog.pg_replication_origin_session_setup($1)", {origin_name})
+          .status();
   if (status.ok()) return status;
   if (SqlState(status) == "55006") {
     return Renamed(status, absl::StatusCode::kUnavailable, "origin_active",
-                   "Another agent (or a session that is just ending) applies for this region; stop one of them.");
+                   "Another agent (or a session that is just ending) applies for this region; stop "
+                   "one of them.");
   }
   if (SqlState(status) == "42704") {
-    return Renamed(status, absl::StatusCode::kFailedPrecondition, "origin_missing", "Run 'pgduet init' for this region.");
+    return Renamed(status, absl::StatusCode::kFailedPrecondition, "origin_missing",
+                   "Run 'pgduet init' for this region.");
   }
   return status;
 }
@@ -38,7 +42,9 @@ absl::Status TakeOrigin(PgConnection& connection, const std::string& origin_name
 }  // namespace
 
 absl::Status CheckCommitTimestamps(PgConnection& connection) {
-  PGDUET_ASSIGN_OR_RETURN(const PgResult row, connection.Query("SELECT pg_catalog.current_setting('track_commit_timestamp')"));
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult row,
+      connection.Query("SELECT pg_catalog.current_setting('track_commit_timestamp')"));
   if (row.Text(0, 0) == "on") return absl::OkStatus();
   return NamedError(absl::StatusCode::kFailedPrecondition, "track_commit_timestamp",
                     "track_commit_timestamp is off: rows would have no versions",
@@ -50,7 +56,9 @@ absl::StatusOr<std::unique_ptr<TargetSession>> TargetSession::Open(const std::st
                                                                    const std::string& purpose,
                                                                    const std::string& origin_name) {
   PGDUET_ASSIGN_OR_RETURN(std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = conninfo, .application_name = "pgduet " + purpose, .settings = PinnedSettings()}));
+                          PgConnection::Open({.conninfo = conninfo,
+                                              .application_name = "pgduet " + purpose,
+                                              .settings = PinnedSettings()}));
   PGDUET_RETURN_IF_ERROR(connection->Query(kSettings).status());
   PGDUET_RETURN_IF_ERROR(CheckCommitTimestamps(*connection));
   PGDUET_RETURN_IF_ERROR(TakeReplicaRole(*connection));
@@ -61,31 +69,36 @@ absl::StatusOr<std::unique_ptr<TargetSession>> TargetSession::Open(const std::st
       origin_oids.push_back(0);
       continue;
     }
-    PGDUET_ASSIGN_OR_RETURN(PgResult oid,
-                            connection->Query("SELECT pg_catalog.pg_replication_origin_oid($1)",
-                                              {OriginName(identity.group, identity.set, identity.NameOf(rank))}));
+    PGDUET_ASSIGN_OR_RETURN(
+        PgResult oid,
+        connection->Query("SELECT pg_catalog.pg_replication_origin_oid($1)",
+                          {OriginName(identity.group, identity.set, identity.NameOf(rank))}));
     if (oid.IsNull(0, 0)) {
-      return NamedError(absl::StatusCode::kFailedPrecondition, "origin_missing",
-                        fmt::format("replication origin is missing: region={}", identity.NameOf(rank)),
-                        "Run 'pgduet init' for this region.");
+      return NamedError(
+          absl::StatusCode::kFailedPrecondition, "origin_missing",
+          fmt::format("replication origin is missing: region={}", identity.NameOf(rank)),
+          "Run 'pgduet init' for this region.");
     }
     origin_oids.push_back(static_cast<Oid>(oid.Int(0, 0)));
   }
   PGDUET_ASSIGN_OR_RETURN(PgPipeline pipeline, PgPipeline::Create(*connection));
-  auto session = std::unique_ptr<TargetSession>(new TargetSession(std::move(connection), std::move(pipeline)));
+  auto session =
+      std::unique_ptr<TargetSession>(new TargetSession(std::move(connection), std::move(pipeline)));
   session->origin_oids_ = std::move(origin_oids);
   return session;
 }
 
-absl::StatusOr<PgResult> TargetSession::Query(const std::string& sql, const std::vector<PgParameter>& parameters) {
+absl::StatusOr<PgResult> TargetSession::Query(const std::string& sql,
+                                              const std::vector<PgParameter>& parameters) {
   PGDUET_RETURN_IF_ERROR(pipeline_.Add(sql, parameters).status());
   PGDUET_ASSIGN_OR_RETURN(std::vector<PgResult> results, pipeline_.Run());
   return std::move(results.front());
 }
 
 absl::StatusOr<CommitTime> TargetSession::Clock() {
-  PGDUET_ASSIGN_OR_RETURN(const PgResult now,
-                          Query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"));
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult now,
+      Query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"));
   clock_at_least_ = now.Int(0, 0);
   return clock_at_least_;
 }

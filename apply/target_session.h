@@ -1,6 +1,8 @@
-// The database session that applies one origin's transactions: settings, replication origin, pipeline, clock.
+// The database session that applies one origin's transactions: settings, replication origin,
+// pipeline, clock.
 //
-// Threads: one; Cancel() from any. A lost connection makes every call Unavailable; the owner opens a new session.
+// Threads: one; Cancel() from any. A lost connection makes every call Unavailable; the owner opens
+// a new session.
 #pragma once
 
 #include <memory>
@@ -15,19 +17,24 @@
 
 namespace pgduet {
 
-// Rows have versions only while track_commit_timestamp is on: nothing may be applied without. Error: track_commit_timestamp.
+// Rows have versions only while track_commit_timestamp is on: nothing may be applied without.
+// Error: track_commit_timestamp.
 absl::Status CheckCommitTimestamps(PgConnection& connection);
 
 class TargetSession {
  public:
-  // `origin_name`: the replication origin that this session takes for itself; a second agent gets origin_active.
-  static absl::StatusOr<std::unique_ptr<TargetSession>> Open(const std::string& conninfo, const RegionIdentity& identity,
-                                                             const std::string& purpose, const std::string& origin_name);
+  // `origin_name`: the replication origin that this session takes for itself; a second agent gets
+  // origin_active.
+  static absl::StatusOr<std::unique_ptr<TargetSession>> Open(const std::string& conninfo,
+                                                             const RegionIdentity& identity,
+                                                             const std::string& purpose,
+                                                             const std::string& origin_name);
 
   PgPipeline& pipeline() { return pipeline_; }
   PgConnection& connection() { return *connection_; }
   // One statement through the pipeline.
-  absl::StatusOr<PgResult> Query(const std::string& sql, const std::vector<PgParameter>& parameters = {});
+  absl::StatusOr<PgResult> Query(const std::string& sql,
+                                 const std::vector<PgParameter>& parameters = {});
   // The database's clock, asked now.
   absl::StatusOr<CommitTime> Clock();
   // The newest answer of Clock(): the clock is at least there.

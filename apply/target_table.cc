@@ -101,28 +101,33 @@ absl::StatusOr<std::shared_ptr<const TargetTable>> TargetCatalog::Load(const Rel
   table->name = relation.name;
   table->quoted = QuoteName(relation.schema) + "." + QuoteName(relation.name);
   PGDUET_ASSIGN_OR_RETURN(
-      PgResult found, connection_.Query("SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
-                                        "n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND "
-                                        "c.relkind IN ('r', 'p')",
-                                        {relation.schema, relation.name}));
+      PgResult found,
+      connection_.Query("SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
+                        "n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND "
+                        "c.relkind IN ('r', 'p')",
+                        {relation.schema, relation.name}));
   if (found.rows() == 0) {
-    return NamedError(absl::StatusCode::kFailedPrecondition, "table_missing",
-                      fmt::format("table is missing: table={}", table->quoted),
-                      "Create it with the definition that it has at the origin; the stream continues by itself.");
+    return NamedError(
+        absl::StatusCode::kFailedPrecondition, "table_missing",
+        fmt::format("table is missing: table={}", table->quoted),
+        "Create it with the definition that it has at the origin; the stream continues by itself.");
   }
   table->oid = static_cast<Oid>(found.Int(0, 0));
 
   PGDUET_RETURN_IF_ERROR(LoadColumns(relation, *table));
   PGDUET_RETURN_IF_ERROR(LoadKey(relation, *table));
-  table->nothing_to_set = std::all_of(table->columns.begin(), table->columns.end(),
-                                      [](const TargetColumn& column) { return column.identity_always; });
+  table->nothing_to_set =
+      std::all_of(table->columns.begin(), table->columns.end(),
+                  [](const TargetColumn& column) { return column.identity_always; });
   table->replaces_rows = table->nothing_to_set;
-  for (const TargetColumn& column : table->columns) table->replaces_rows |= column.identity_always && column.key_index < 0;
+  for (const TargetColumn& column : table->columns)
+    table->replaces_rows |= column.identity_always && column.key_index < 0;
   return table;
 }
 
 absl::Status TargetCatalog::LoadColumns(const Relation& relation, TargetTable& table) {
-  PGDUET_ASSIGN_OR_RETURN(PgResult rows, connection_.Query(kColumnsSql, {std::to_string(table.oid)}));
+  PGDUET_ASSIGN_OR_RETURN(PgResult rows,
+                          connection_.Query(kColumnsSql, {std::to_string(table.oid)}));
   absl::flat_hash_map<std::string, TargetColumn> here;
   std::string fields;
   bool json = false;
@@ -134,7 +139,8 @@ absl::Status TargetCatalog::LoadColumns(const Relation& relation, TargetTable& t
     const bool generated = rows.Bool(row, 9);
     if (!generated) here.emplace(column.name, std::move(column));
   }
-  table.row_json = json ? fmt::format("(SELECT to_jsonb(r.*) FROM (SELECT {}) r)", fields) : "to_jsonb(t.*)";
+  table.row_json =
+      json ? fmt::format("(SELECT to_jsonb(r.*) FROM (SELECT {}) r)", fields) : "to_jsonb(t.*)";
   for (size_t index = 0; index < relation.columns.size(); ++index) {
     auto at = here.find(relation.columns[index].name);
     if (at == here.end()) {
@@ -151,10 +157,12 @@ absl::Status TargetCatalog::LoadColumns(const Relation& relation, TargetTable& t
 
 absl::StatusOr<std::shared_ptr<const TargetTable>> TargetCatalog::FindByOid(Oid table) {
   const std::string oid = std::to_string(table);
-  PGDUET_ASSIGN_OR_RETURN(const PgResult name,
-                          connection_.Query("SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
-                                            "ON n.oid = c.relnamespace WHERE c.oid = $1::oid",
-                                            {oid}));
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult name,
+      connection_.Query(
+          "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+          "ON n.oid = c.relnamespace WHERE c.oid = $1::oid",
+          {oid}));
   if (name.rows() == 0) return absl::NotFoundError("no such table");
   PGDUET_ASSIGN_OR_RETURN(const PgResult columns, connection_.Query(kColumnsSql, {oid}));
   PGDUET_ASSIGN_OR_RETURN(const PgResult key, connection_.Query(kKeySql, {oid}));
@@ -163,7 +171,8 @@ absl::StatusOr<std::shared_ptr<const TargetTable>> TargetCatalog::FindByOid(Oid 
   relation->name = name.Text(0, 1);
   for (int row = 0; row < columns.rows(); ++row) {
     relation->columns.push_back({.name = std::string(columns.Text(row, 0))});
-    for (int part = 0; part < key.rows(); ++part) relation->columns.back().identity |= key.Text(part, 0) == columns.Text(row, 0);
+    for (int part = 0; part < key.rows(); ++part)
+      relation->columns.back().identity |= key.Text(part, 0) == columns.Text(row, 0);
   }
   return Find(relation);
 }
@@ -171,20 +180,24 @@ absl::StatusOr<std::shared_ptr<const TargetTable>> TargetCatalog::FindByOid(Oid 
 absl::Status TargetCatalog::LoadKey(const Relation& relation, TargetTable& table) {
   PGDUET_ASSIGN_OR_RETURN(PgResult key, connection_.Query(kKeySql, {std::to_string(table.oid)}));
   if (key.rows() == 0) {
-    return NamedError(absl::StatusCode::kFailedPrecondition, "key_missing",
-                      fmt::format("table has neither primary key nor replica identity index: table={}", table.quoted),
-                      fmt::format("Run ALTER TABLE {} ADD PRIMARY KEY (...).", table.quoted));
+    return NamedError(
+        absl::StatusCode::kFailedPrecondition, "key_missing",
+        fmt::format("table has neither primary key nor replica identity index: table={}",
+                    table.quoted),
+        fmt::format("Run ALTER TABLE {} ADD PRIMARY KEY (...).", table.quoted));
   }
   for (int row = 0; row < key.rows(); ++row) {
-    auto at = std::find_if(table.columns.begin(), table.columns.end(),
-                           [&](const TargetColumn& column) { return column.name == key.Text(row, 0); });
+    auto at =
+        std::find_if(table.columns.begin(), table.columns.end(),
+                     [&](const TargetColumn& column) { return column.name == key.Text(row, 0); });
     const bool carried = at != table.columns.end() &&
                          relation.columns[table.source_index[at - table.columns.begin()]].identity;
     if (!carried) {
-      return NamedError(absl::StatusCode::kFailedPrecondition, "key_differs",
-                        fmt::format("key columns differ between the regions: table={} column={}", table.quoted,
-                                    key.Text(row, 0)),
-                        "Give the table the same primary key (or replica identity) in all regions.");
+      return NamedError(
+          absl::StatusCode::kFailedPrecondition, "key_differs",
+          fmt::format("key columns differ between the regions: table={} column={}", table.quoted,
+                      key.Text(row, 0)),
+          "Give the table the same primary key (or replica identity) in all regions.");
     }
     at->key_index = row;
     table.keys.push_back(static_cast<int>(at - table.columns.begin()));

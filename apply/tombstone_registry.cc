@@ -16,7 +16,8 @@ bool TombstoneRegistry::MayStopInsert(TableKey key, const Version& version) cons
   const auto at = truncates_.find(key.table);
   if (at == truncates_.end()) return false;
   const Truncates& truncates = at->second;
-  return !truncates.of_one_origin || truncates.newest.rank != version.rank || truncates.newest > version;
+  return !truncates.of_one_origin || truncates.newest.rank != version.rank ||
+         truncates.newest > version;
 }
 
 void TombstoneRegistry::Add(TableKey key, const Version& version) {
@@ -43,7 +44,9 @@ void TombstoneRegistry::Remove(const std::vector<TableKey>& keys, uint64_t gener
   std::scoped_lock lock(mutex_);
   for (const TableKey& key : keys) {
     auto at = keys_.find(key);
-    if (at == keys_.end() || at->second > generation || pending_.contains(key) || held_.contains(key)) continue;
+    if (at == keys_.end() || at->second > generation || pending_.contains(key) ||
+        held_.contains(key))
+      continue;
     keys_.erase(at);
     if (key.key_hash == 0) truncates_.erase(key.table);
   }
@@ -66,7 +69,8 @@ void TombstoneRegistry::RegisterDeletes(const std::vector<KeyDelete>& deletes) {
 
 void TombstoneRegistry::WaitForCommits() {
   std::unique_lock lock(mutex_);
-  // Appliers that enter their commit phase from now on have seen what was registered, so only those inside count.
+  // Appliers that enter their commit phase from now on have seen what was registered, so only those
+  // inside count.
   const uint64_t first_later = next_ticket_;
   committed_.wait(lock, [&] { return committing_.empty() || *committing_.begin() >= first_later; });
 }
@@ -76,7 +80,8 @@ void TombstoneRegistry::DeletesWritten(const std::vector<KeyDelete>& deletes) {
   for (const KeyDelete& one : deletes) {
     auto at = pending_.find(one.key);
     if (at == pending_.end()) continue;
-    std::erase_if(at->second, [&](const PendingDelete& pending) { return pending.version == one.version; });
+    std::erase_if(at->second,
+                  [&](const PendingDelete& pending) { return pending.version == one.version; });
     if (at->second.empty()) pending_.erase(at);
     Renew(one.key);
   }
@@ -119,7 +124,8 @@ void TombstoneRegistry::Applier::Begin() {
 
 std::vector<KeyDelete> TombstoneRegistry::Applier::EnterCommit(const Concerns& concerns) {
   std::scoped_lock lock(registry_.mutex_);
-  const auto unseen = registry_.log_.begin() + static_cast<std::ptrdiff_t>(seen_ - registry_.log_begin_);
+  const auto unseen =
+      registry_.log_.begin() + static_cast<std::ptrdiff_t>(seen_ - registry_.log_begin_);
   std::vector<KeyDelete> hits;
   std::vector<KeyDelete> of_others;
   std::copy_if(unseen, registry_.log_.end(), std::back_inserter(of_others),
@@ -139,7 +145,8 @@ std::vector<KeyDelete> TombstoneRegistry::Applier::EnterCommit(const Concerns& c
 void TombstoneRegistry::Applier::RegisterDeletes(std::vector<KeyDelete> deletes) {
   registry_.RegisterDeletes(deletes);
   registry_.WaitForCommits();
-  registered_.insert(registered_.end(), std::make_move_iterator(deletes.begin()), std::make_move_iterator(deletes.end()));
+  registered_.insert(registered_.end(), std::make_move_iterator(deletes.begin()),
+                     std::make_move_iterator(deletes.end()));
 }
 
 void TombstoneRegistry::Applier::Write(TableKey key, const Version& version) {

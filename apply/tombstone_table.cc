@@ -6,18 +6,24 @@ namespace pgduet {
 namespace {
 
 constexpr char kWriteSql[] =
-    "INSERT INTO pgduet.tombstone AS t (relation, key_digest, key, commit_time, rank, incarnation, commit_lsn, unswept, vector) "
+    "INSERT INTO pgduet.tombstone AS t (relation, key_digest, key, commit_time, rank, incarnation, "
+    "commit_lsn, unswept, vector) "
     "SELECT $1::oid, d.*, CASE WHEN $8::boolean THEN pg_current_xact_id() END, $9::text FROM "
-    "unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::smallint[], $6::text[], $7::pg_lsn[]) AS d "
-    "ON CONFLICT (relation, key_digest) DO UPDATE SET commit_time = excluded.commit_time, rank = excluded.rank, "
-    "incarnation = excluded.incarnation, commit_lsn = excluded.commit_lsn, vector = excluded.vector, "
-    "unswept = CASE WHEN coalesce(t.unswept, excluded.unswept) IS NOT NULL THEN pg_current_xact_id() END "
-    "WHERE (t.commit_time, t.rank, t.commit_lsn) < (excluded.commit_time, excluded.rank, excluded.commit_lsn)";
+    "unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::smallint[], $6::text[], $7::pg_lsn[]) "
+    "AS d "
+    "ON CONFLICT (relation, key_digest) DO UPDATE SET commit_time = excluded.commit_time, rank = "
+    "excluded.rank, "
+    "incarnation = excluded.incarnation, commit_lsn = excluded.commit_lsn, vector = "
+    "excluded.vector, "
+    "unswept = CASE WHEN coalesce(t.unswept, excluded.unswept) IS NOT NULL THEN "
+    "pg_current_xact_id() END "
+    "WHERE (t.commit_time, t.rank, t.commit_lsn) < (excluded.commit_time, excluded.rank, "
+    "excluded.commit_lsn)";
 
 }  // namespace
 
-absl::Status QueueTombstones(PgPipeline& pipeline, Oid table, const std::vector<KeyDelete>& deletes, Mark mark,
-                             const AppliedVector* vector) {
+absl::Status QueueTombstones(PgPipeline& pipeline, Oid table, const std::vector<KeyDelete>& deletes,
+                             Mark mark, const AppliedVector* vector) {
   ArrayLiteral digests, keys, times, ranks, incarnations, lsns;
   for (const KeyDelete& one : deletes) {
     digests.Add(KeyDigest(one.key_text));
@@ -28,23 +34,30 @@ absl::Status QueueTombstones(PgPipeline& pipeline, Oid table, const std::vector<
     lsns.Add(one.version.commit_lsn.ToString());
   }
   return pipeline
-      .Add(kWriteSql, {std::to_string(table), std::move(digests).Finish(), std::move(keys).Finish(), std::move(times).Finish(),
-                       std::move(ranks).Finish(), std::move(incarnations).Finish(), std::move(lsns).Finish(),
-                       std::string(mark == Mark::kUnswept ? "true" : "false"),
-                       vector == nullptr ? PgParameter::Null() : PgParameter(EncodeVector(*vector))})
+      .Add(kWriteSql,
+           {std::to_string(table), std::move(digests).Finish(), std::move(keys).Finish(),
+            std::move(times).Finish(), std::move(ranks).Finish(), std::move(incarnations).Finish(),
+            std::move(lsns).Finish(), std::string(mark == Mark::kUnswept ? "true" : "false"),
+            vector == nullptr ? PgParameter::Null() : PgParameter(EncodeVector(*vector))})
       .status();
 }
 
 KeyDelete DeleteOf(const ApplyUnit& unit, const TargetTable& table, const KeyGroup& group) {
-  return {.key = {table.oid, group.key_hash}, .key_text = group.key_text, .version = unit.version(),
+  return {.key = {table.oid, group.key_hash},
+          .key_text = group.key_text,
+          .version = unit.version(),
           .incarnation = unit.header.incarnation};
 }
 
 KeyDelete TruncateOf(const ApplyUnit& unit, const TargetTable& table) {
-  return {.key = {table.oid, 0}, .key_text = {}, .version = unit.version(), .incarnation = unit.header.incarnation};
+  return {.key = {table.oid, 0},
+          .key_text = {},
+          .version = unit.version(),
+          .incarnation = unit.header.incarnation};
 }
 
-absl::Status QueueRemoteTombstone(const ApplyScope& scope, const KeyDelete& one, const AppliedVector& vector) {
+absl::Status QueueRemoteTombstone(const ApplyScope& scope, const KeyDelete& one,
+                                  const AppliedVector& vector) {
   scope.gate->Write(one.key, one.version);
   return QueueTombstones(scope.pipeline, one.key.table, {one}, Mark::kUnswept, &vector);
 }

@@ -1,9 +1,10 @@
 // Writes into pgduet.tombstone, inside the transaction that deletes.
 //
-// A tombstone keeps the greatest version. One of a remote delete that may have missed a row (docs/decisions/0002, A and C) is marked:
-// `unswept` holds the id of the transaction that marked it, until apply/sweep.h has looked. A tombstone that is raised keeps
-// its mark, by a local delete too; one that is greater already needs none for the lower delete: whoever made it made sure of all below
-// it, or has the mark itself. (Both were tried in the simulation.)
+// A tombstone keeps the greatest version. One of a remote delete that may have missed a row
+// (docs/decisions/0002, A and C) is marked: `unswept` holds the id of the transaction that marked
+// it, until apply/sweep.h has looked. A tombstone that is raised keeps its mark, by a local delete
+// too; one that is greater already needs none for the lower delete: whoever made it made sure of
+// all below it, or has the mark itself. (Both were tried in the simulation.)
 #pragma once
 
 #include <string>
@@ -19,16 +20,18 @@ namespace pgduet {
 
 enum class Mark : uint8_t { kSwept, kUnswept };
 
-// Queues one statement for all keys of one table; a truncate has an empty key text. `vector`: that of the deleting transaction, for the
-// log's coverage; null: that of the apply transaction as pgduet.progress has it (the marking transaction's id leads to it).
-absl::Status QueueTombstones(PgPipeline& pipeline, Oid table, const std::vector<KeyDelete>& deletes, Mark mark,
-                             const AppliedVector* vector);
+// Queues one statement for all keys of one table; a truncate has an empty key text. `vector`: that
+// of the deleting transaction, for the log's coverage; null: that of the apply transaction as
+// pgduet.progress has it (the marking transaction's id leads to it).
+absl::Status QueueTombstones(PgPipeline& pipeline, Oid table, const std::vector<KeyDelete>& deletes,
+                             Mark mark, const AppliedVector* vector);
 
 // What a source transaction deleted: a key, or a whole table.
 KeyDelete DeleteOf(const ApplyUnit& unit, const TargetTable& table, const KeyGroup& group);
 KeyDelete TruncateOf(const ApplyUnit& unit, const TargetTable& table);
 
 // The same for one remote delete of an apply transaction: known to the registry first.
-absl::Status QueueRemoteTombstone(const ApplyScope& scope, const KeyDelete& one, const AppliedVector& vector);
+absl::Status QueueRemoteTombstone(const ApplyScope& scope, const KeyDelete& one,
+                                  const AppliedVector& vector);
 
 }  // namespace pgduet

@@ -17,9 +17,11 @@ std::string RemainingRowsSql(const TargetTable& table) {
   std::string keys;
   for (const int key : table.keys) keys += fmt::format(", t.{}", table.columns[key].quoted);
   return fmt::format(
-      "SELECT t.xmin::text, {}, coalesce((pg_xact_commit_timestamp_origin(t.xmin)).roident, 0), {}{} FROM {} t "
+      "SELECT t.xmin::text, {}, coalesce((pg_xact_commit_timestamp_origin(t.xmin)).roident, 0), "
+      "{}{} FROM {} t "
       "WHERE t.xmin <> pg_current_xact_id()::xid FOR UPDATE",
-      MicrosecondsOf("(pg_xact_commit_timestamp_origin(t.xmin)).timestamp"), table.row_json, keys, table.quoted);
+      MicrosecondsOf("(pg_xact_commit_timestamp_origin(t.xmin)).timestamp"), table.row_json, keys,
+      table.quoted);
 }
 
 // A row that the set-based delete did not take.
@@ -60,21 +62,28 @@ Remaining ParseRemaining(const ApplyScope& scope, const TargetTable& table, cons
   return one;
 }
 
-absl::Status DecideRemaining(const ApplyScope& scope, const TableGroups& groups, const ApplyUnit& unit,
-                             const Remaining& one, ApplyCounts& counts) {
+absl::Status DecideRemaining(const ApplyScope& scope, const TableGroups& groups,
+                             const ApplyUnit& unit, const Remaining& one, ApplyCounts& counts) {
   const Resolution resolution = LastWriteWins(ChangeKind::kDelete, unit.version(), one.state);
   if (resolution.conflict) {
     ++counts.conflicts[{*resolution.conflict, resolution.decision}];
-    PGDUET_RETURN_IF_ERROR(QueueConflict(
-        scope.pipeline, scope.identity,
-        {.table = &groups, .group = &one.group, .step = &one.group.steps.front(), .unit = &unit,
-         .kind = *resolution.conflict, .decision = resolution.decision, .local_row = one.row_json,
-         .local_deleted = false, .local_version = one.state.version}));
+    PGDUET_RETURN_IF_ERROR(QueueConflict(scope.pipeline, scope.identity,
+                                         {.table = &groups,
+                                          .group = &one.group,
+                                          .step = &one.group.steps.front(),
+                                          .unit = &unit,
+                                          .kind = *resolution.conflict,
+                                          .decision = resolution.decision,
+                                          .local_row = one.row_json,
+                                          .local_deleted = false,
+                                          .local_version = one.state.version}));
   }
   if (resolution.decision == Decision::kKeepLocal) return absl::OkStatus();
   std::vector<PgParameter> key;
   for (std::string& part : KeyValues(one.group.key_text)) key.emplace_back(std::move(part));
-  return scope.pipeline.Add(DeleteRowSql(*groups.table), key, ScalarTypes(*groups.table, groups.table->keys)).status();
+  return scope.pipeline
+      .Add(DeleteRowSql(*groups.table), key, ScalarTypes(*groups.table, groups.table->keys))
+      .status();
 }
 
 }  // namespace
@@ -85,10 +94,11 @@ absl::Status ApplyTruncate(const ApplyScope& scope, const std::shared_ptr<const 
   const CoverageSql coverage{.other_origins = static_cast<int>(scope.identity.regions.size()) - 2};
   // Sequential scans are what this statement wants, unlike all others of the session.
   PGDUET_RETURN_IF_ERROR(scope.pipeline.Add("SET LOCAL enable_seqscan = on", {}).status());
-  PGDUET_RETURN_IF_ERROR(scope.pipeline
-                             .Add(fmt::format("DELETE FROM {} t WHERE {}", table->quoted, coverage.Condition(1)),
-                                  CoverageParameters(scope, unit.vector), coverage.ParameterTypes())
-                             .status());
+  PGDUET_RETURN_IF_ERROR(
+      scope.pipeline
+          .Add(fmt::format("DELETE FROM {} t WHERE {}", table->quoted, coverage.Condition(1)),
+               CoverageParameters(scope, unit.vector), coverage.ParameterTypes())
+          .status());
   PGDUET_RETURN_IF_ERROR(scope.pipeline.Add(RemainingRowsSql(*table), {}).status());
   PGDUET_RETURN_IF_ERROR(scope.pipeline.Add("SET LOCAL enable_seqscan = off", {}).status());
   PGDUET_RETURN_IF_ERROR(QueueRemoteTombstone(scope, TruncateOf(unit, *table), unit.vector));
@@ -96,8 +106,8 @@ absl::Status ApplyTruncate(const ApplyScope& scope, const std::shared_ptr<const 
   const PgResult& remaining = results[2];
   const TableGroups groups{.relation = relation, .table = table, .groups = {}, .by_key = {}};
   for (int row = 0; row < remaining.rows(); ++row) {
-    PGDUET_RETURN_IF_ERROR(
-        DecideRemaining(scope, groups, unit, ParseRemaining(scope, *table, unit, remaining, row), counts));
+    PGDUET_RETURN_IF_ERROR(DecideRemaining(
+        scope, groups, unit, ParseRemaining(scope, *table, unit, remaining, row), counts));
   }
   ++counts.truncates;
   return scope.pipeline.executed() > 0 ? scope.pipeline.Run().status() : absl::OkStatus();

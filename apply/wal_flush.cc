@@ -7,15 +7,17 @@
 
 namespace pgduet {
 
-// A synchronous commit flushes everything before it. A barrier that nobody awaits is a transaction that has something to commit;
-// `local`: it must not wait for a standby.
+// A synchronous commit flushes everything before it. A barrier that nobody awaits is a transaction
+// that has something to commit; `local`: it must not wait for a standby.
 absl::Status FlushWal(PgConnection& connection) {
-  return WithContext(connection
-                         .Query(fmt::format("BEGIN; SET LOCAL synchronous_commit = local; "
-                                            "SELECT pg_catalog.pg_logical_emit_message(true, '{}', 'flush'); COMMIT",
-                                            kBarrierPrefix))
-                         .status(),
-                     "flush the WAL");
+  return WithContext(
+      connection
+          .Query(
+              fmt::format("BEGIN; SET LOCAL synchronous_commit = local; "
+                          "SELECT pg_catalog.pg_logical_emit_message(true, '{}', 'flush'); COMMIT",
+                          kBarrierPrefix))
+          .status(),
+      "flush the WAL");
 }
 
 }  // namespace pgduet

@@ -16,7 +16,8 @@ class Backoff {
     absl::Duration max = absl::Seconds(2);
   };
   Backoff() : Backoff(Options{}) {}
-  explicit Backoff(Options options) : options_(options), next_(options.first), random_(std::random_device{}()) {}
+  explicit Backoff(Options options)
+      : options_(options), next_(options.first), random_(std::random_device{}()) {}
   // Between half and the whole of the next step; doubles up to max.
   absl::Duration Next();
   void Reset() { next_ = options_.first; }

@@ -1,8 +1,8 @@
-// A queue between two threads, bounded by the sum of the items' costs (bytes). A full queue blocks the producer:
-// that is how a slow target slows the source instead of growing memory.
+// A queue between two threads, bounded by the sum of the items' costs (bytes). A full queue blocks
+// the producer: that is how a slow target slows the source instead of growing memory.
 //
-// An item dearer than the whole bound is let in when the queue is empty. Close() wakes both sides; what is queued
-// can still be popped.
+// An item dearer than the whole bound is let in when the queue is empty. Close() wakes both sides;
+// what is queued can still be popped.
 #pragma once
 
 #include <condition_variable>

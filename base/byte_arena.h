@@ -1,5 +1,5 @@
-// Append-only storage for many small byte strings that die together. Views stay valid until the arena dies or
-// is cleared; moving the arena keeps them. Not thread-safe.
+// Append-only storage for many small byte strings that die together. Views stay valid until the
+// arena dies or is cleared; moving the arena keeps them. Not thread-safe.
 #pragma once
 
 #include <cstring>

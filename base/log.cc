@@ -4,12 +4,11 @@
 #include <atomic>
 #include <mutex>
 
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-
-#include <absl/time/clock.h>
-#include <absl/time/time.h>
 
 #include "base/named_error.h"
 
@@ -40,10 +39,14 @@ spdlog::logger& Logger() {
 
 spdlog::level::level_enum Spd(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -75,19 +78,24 @@ class Line {
       text_ += fmt::format("\"{}\":\"{}\"", key, Escaped(value));
       return;
     }
-    const bool plain = !value.empty() && std::none_of(value.begin(), value.end(), [](unsigned char character) {
-      return character <= ' ' || character == '"' || character == '=' || character == '\\';
-    });
-    text_ += plain ? fmt::format("{}={}", key, value) : fmt::format("{}=\"{}\"", key, Escaped(value));
+    const bool plain =
+        !value.empty() && std::none_of(value.begin(), value.end(), [](unsigned char character) {
+          return character <= ' ' || character == '"' || character == '=' || character == '\\';
+        });
+    text_ +=
+        plain ? fmt::format("{}={}", key, value) : fmt::format("{}=\"{}\"", key, Escaped(value));
   }
-  std::string Finish() && { return format_ == LogFormat::kJson ? "{" + text_ + "}" : std::move(text_); }
+  std::string Finish() && {
+    return format_ == LogFormat::kJson ? "{" + text_ + "}" : std::move(text_);
+  }
 
  private:
   LogFormat format_;
   std::string text_;
 };
 
-void Write(LogLevel level, std::string_view stage, std::string_view event, const absl::Status* status, LogFields fields) {
+void Write(LogLevel level, std::string_view stage, std::string_view event,
+           const absl::Status* status, LogFields fields) {
   if (!LogEnabled(level)) return;
   Settings& settings = TheSettings();
   std::unique_lock lock(settings.mutex);
@@ -103,7 +111,8 @@ void Write(LogLevel level, std::string_view stage, std::string_view event, const
   if (status != nullptr) {
     line.Add("error", ErrorName(*status));
     line.Add("message", std::string(status->message()));
-    if (const std::string remedy = ErrorRemedy(*status); !remedy.empty()) line.Add("remedy", remedy);
+    if (const std::string remedy = ErrorRemedy(*status); !remedy.empty())
+      line.Add("remedy", remedy);
   }
   Logger().log(Spd(level), "{}", std::move(line).Finish());
 }
@@ -129,10 +138,12 @@ void LogInfo(std::string_view stage, std::string_view event, LogFields fields) {
 void LogWarning(std::string_view stage, std::string_view event, LogFields fields) {
   Write(LogLevel::kWarning, stage, event, nullptr, fields);
 }
-void LogWarning(std::string_view stage, std::string_view event, const absl::Status& status, LogFields fields) {
+void LogWarning(std::string_view stage, std::string_view event, const absl::Status& status,
+                LogFields fields) {
   Write(LogLevel::kWarning, stage, event, &status, fields);
 }
-void LogError(std::string_view stage, std::string_view event, const absl::Status& status, LogFields fields) {
+void LogError(std::string_view stage, std::string_view event, const absl::Status& status,
+              LogFields fields) {
   Write(LogLevel::kError, stage, event, &status, fields);
 }
 

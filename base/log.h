@@ -1,9 +1,10 @@
-// Structured log lines: stage, past-tense event, key=value pairs, on standard error (logfmt or JSON).
+// Structured log lines: stage, past-tense event, key=value pairs, on standard error (logfmt or
+// JSON).
 //
 //   LogInfo("apply", "transaction applied", {{"origin", "osaka"}, {"lsn", lsn.ToString()}});
 //
-// Row values and passwords are never passed in. ERROR: an operator must act. WARNING: we recovered by ourselves.
-// INFO: life cycle. DEBUG: per transaction. Thread-safe.
+// Row values and passwords are never passed in. ERROR: an operator must act. WARNING: we recovered
+// by ourselves. INFO: life cycle. DEBUG: per transaction. Thread-safe.
 #pragma once
 
 #include <initializer_list>
@@ -30,7 +31,9 @@ void LogDebug(std::string_view stage, std::string_view event, LogFields fields =
 void LogInfo(std::string_view stage, std::string_view event, LogFields fields = {});
 void LogWarning(std::string_view stage, std::string_view event, LogFields fields = {});
 // Adds error=<name>, message and remedy of the status.
-void LogWarning(std::string_view stage, std::string_view event, const absl::Status& status, LogFields fields = {});
-void LogError(std::string_view stage, std::string_view event, const absl::Status& status, LogFields fields = {});
+void LogWarning(std::string_view stage, std::string_view event, const absl::Status& status,
+                LogFields fields = {});
+void LogError(std::string_view stage, std::string_view event, const absl::Status& status,
+              LogFields fields = {});
 
 }  // namespace pgduet

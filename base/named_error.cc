@@ -22,7 +22,8 @@ std::string GetPayload(const absl::Status& status, const char* url) {
 
 absl::Status Rebuilt(const absl::Status& status, absl::StatusCode code, std::string_view message) {
   absl::Status rebuilt(code, View(message));
-  status.ForEachPayload([&](absl::string_view url, const absl::Cord& value) { rebuilt.SetPayload(url, value); });
+  status.ForEachPayload(
+      [&](absl::string_view url, const absl::Cord& value) { rebuilt.SetPayload(url, value); });
   return rebuilt;
 }
 
@@ -30,7 +31,8 @@ std::string Message(const absl::Status& status) { return std::string(status.mess
 
 }  // namespace
 
-absl::Status NamedError(absl::StatusCode code, std::string_view name, std::string_view what, std::string_view remedy) {
+absl::Status NamedError(absl::StatusCode code, std::string_view name, std::string_view what,
+                        std::string_view remedy) {
   absl::Status status(code, View(what));
   SetPayload(status, kNameUrl, name);
   SetPayload(status, kRemedyUrl, remedy);
@@ -50,7 +52,8 @@ absl::Status WithContext(const absl::Status& status, std::string_view context) {
   return Rebuilt(status, status.code(), fmt::format("{}: {}", context, Message(status)));
 }
 
-absl::Status Renamed(const absl::Status& status, absl::StatusCode code, std::string_view name, std::string_view remedy) {
+absl::Status Renamed(const absl::Status& status, absl::StatusCode code, std::string_view name,
+                     std::string_view remedy) {
   absl::Status renamed = Rebuilt(status, code, Message(status));
   SetPayload(renamed, kNameUrl, name);
   SetPayload(renamed, kRemedyUrl, remedy);
@@ -59,6 +62,8 @@ absl::Status Renamed(const absl::Status& status, absl::StatusCode code, std::str
 
 std::string SqlState(const absl::Status& status) { return GetPayload(status, kSqlStateUrl); }
 
-void SetSqlState(absl::Status& status, std::string_view sqlstate) { SetPayload(status, kSqlStateUrl, sqlstate); }
+void SetSqlState(absl::Status& status, std::string_view sqlstate) {
+  SetPayload(status, kSqlStateUrl, sqlstate);
+}
 
 }  // namespace pgduet

@@ -1,9 +1,11 @@
-// One libpq connection, owned. Synchronous calls for control SQL; the raw handle for replication and pipelines.
+// One libpq connection, owned. Synchronous calls for control SQL; the raw handle for replication
+// and pipelines.
 //
 // Threads: one at a time. Cancel() alone may be called from another thread.
-// Errors: Unavailable when the connection is gone (reconnect), Aborted for deadlock, serialization failure and
-// lock timeout (replay the transaction), FailedPrecondition otherwise; SqlState() is set when the server spoke.
-// Messages carry the server's primary message only (never DETAIL, which can hold row values), no password.
+// Errors: Unavailable when the connection is gone (reconnect), Aborted for deadlock, serialization
+// failure and lock timeout (replay the transaction), FailedPrecondition otherwise; SqlState() is
+// set when the server spoke. Messages carry the server's primary message only (never DETAIL, which
+// can hold row values), no password.
 #pragma once
 
 #include <memory>
@@ -46,14 +48,15 @@ class PgResult {
 class PgConnection {
  public:
   struct Options {
-    std::string conninfo;                // keyword/value or URI; the environment (PGPASSFILE, ...) counts too
-    std::string application_name;        // shown in pg_stat_activity
-    bool replication = false;            // replication=database
+    std::string conninfo;  // keyword/value or URI; the environment (PGPASSFILE, ...) counts too
+    std::string application_name;  // shown in pg_stat_activity
+    bool replication = false;      // replication=database
     absl::Duration connect_timeout = absl::Seconds(10);
     // Session settings, sent as startup options: {"datestyle", "ISO"}.
     std::vector<std::pair<std::string, std::string>> settings;
   };
-  // client_encoding is always UTF8; keepalives are on. The failure message has host and database, no password.
+  // client_encoding is always UTF8; keepalives are on. The failure message has host and database,
+  // no password.
   static absl::StatusOr<std::unique_ptr<PgConnection>> Open(const Options& options);
   ~PgConnection();
   PgConnection(const PgConnection&) = delete;
@@ -82,8 +85,8 @@ class PgConnection {
   PGcancel* cancel_;
 };
 
-// Session settings under which a value has one text, whatever database and role say: what is read here means the same there.
-// And none of theirs makes our statements end or wait in another way.
+// Session settings under which a value has one text, whatever database and role say: what is read
+// here means the same there. And none of theirs makes our statements end or wait in another way.
 std::vector<std::pair<std::string, std::string>> PinnedSettings();
 
 // Quotes by doubling, valid for any UTF-8 name without NUL; no connection needed.

@@ -1,8 +1,9 @@
-// The marker that our own apply transactions carry as their first statement, and how capture recognises it.
+// The marker that our own apply transactions carry as their first statement, and how capture
+// recognises it.
 //
-// A transactional logical message, prefix "pgduet", content below. It counts only when the transaction also has one of
-// our replication origins (names begin with "pgduet:<group>:"), which an application cannot set without the right to:
-// any role may emit logical messages.
+// A transactional logical message, prefix "pgduet", content below. It counts only when the
+// transaction also has one of our replication origins (names begin with "pgduet:<group>:"), which
+// an application cannot set without the right to: any role may emit logical messages.
 #pragma once
 
 #include <string>
@@ -16,14 +17,15 @@ namespace pgduet {
 
 inline constexpr std::string_view kMarkerPrefix = "pgduet";
 inline constexpr std::string_view kBarrierPrefix = "pgduet.barrier";
-// "No transaction whose commit record comes after this one's has a commit time at or below <microseconds>." Written by the
-// housekeeper (apply/closed_time.h) under our origin; each capture of this database hears of it at the same place.
+// "No transaction whose commit record comes after this one's has a commit time at or below
+// <microseconds>." Written by the housekeeper (apply/closed_time.h) under our origin; each capture
+// of this database hears of it at the same place.
 inline constexpr std::string_view kClosedPrefix = "pgduet.closed";
 std::string EncodeClosedTime(CommitTime time);
 absl::StatusOr<CommitTime> DecodeClosedTime(std::string_view text);
 
-// Text form: "1 <rank> <incarnation hex> <sequence> <lsn> <commit time>". Rank kInternalRank: work of the agent itself
-// (replayed deletes, repairs), filtered but moving no vector entry.
+// Text form: "1 <rank> <incarnation hex> <sequence> <lsn> <commit time>". Rank kInternalRank: work
+// of the agent itself (replayed deletes, repairs), filtered but moving no vector entry.
 inline constexpr Rank kInternalRank = 255;
 struct AppliedMarker {
   Rank rank = kInternalRank;
@@ -32,7 +34,8 @@ struct AppliedMarker {
 std::string EncodeMarker(const AppliedMarker& marker);
 absl::StatusOr<AppliedMarker> DecodeMarker(std::string_view text);
 
-// "pgduet:<group>:<set>:<region>"; the regions "local" (delete journal) and "housekeeper" are reserved for the agent's own work.
+// "pgduet:<group>:<set>:<region>"; the regions "local" (delete journal) and "housekeeper" are
+// reserved for the agent's own work.
 std::string OriginName(std::string_view group, std::string_view set, std::string_view region);
 bool IsOurOrigin(std::string_view origin_name, std::string_view group);
 

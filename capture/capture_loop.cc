@@ -10,9 +10,12 @@
 
 namespace pgduet {
 
-CaptureLoop::CaptureLoop(CaptureOptions options, LogWriterFactory make_writer, LocalObserver& observer,
-                         CaptureMetrics* metrics)
-    : options_(std::move(options)), make_writer_(std::move(make_writer)), observer_(observer), metrics_(metrics) {}
+CaptureLoop::CaptureLoop(CaptureOptions options, LogWriterFactory make_writer,
+                         LocalObserver& observer, CaptureMetrics* metrics)
+    : options_(std::move(options)),
+      make_writer_(std::move(make_writer)),
+      observer_(observer),
+      metrics_(metrics) {}
 
 CaptureLoop::State CaptureLoop::GetState() const {
   std::scoped_lock lock(mutex_);
@@ -43,7 +46,8 @@ void CaptureLoop::Run(std::stop_token stop) {
     if (metrics_ != nullptr) metrics_->Connected(false);
     rounds_.fetch_add(1, std::memory_order_relaxed);
     if (stop.stop_requested()) break;
-    const bool passing = absl::IsUnavailable(status) || absl::IsAborted(status) || absl::IsCancelled(status);
+    const bool passing =
+        absl::IsUnavailable(status) || absl::IsAborted(status) || absl::IsCancelled(status);
     if (passing) {
       SetState("reconnecting", status);
       on_interruption_(status);
@@ -53,7 +57,8 @@ void CaptureLoop::Run(std::stop_token stop) {
     }
     SetState("stopped", status);
     on_state_(ErrorName(status));
-    if (ErrorName(status) != last_error) LogError("capture", "stream stopped", status, {{"slot", options_.slot}});
+    if (ErrorName(status) != last_error)
+      LogError("capture", "stream stopped", status, {{"slot", options_.slot}});
     last_error = ErrorName(status);
     const absl::Time until = absl::Now() + options_.stopped_retry;
     while (absl::Now() < until && SleepFor(absl::Milliseconds(500), stop)) {

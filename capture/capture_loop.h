@@ -1,7 +1,9 @@
-// Reads one database's WAL and publishes its transactions to a log: from the log's own tail on, nothing lost, nothing repeated.
+// Reads one database's WAL and publishes its transactions to a log: from the log's own tail on,
+// nothing lost, nothing repeated.
 //
-// The same loop serves `kafka` (our database, our topic), `direct` (a peer's database, an in-process log) and, with a
-// DiscardingLogWriter, the local watch of `direct`. Runs on one thread, "capture"; State() from any.
+// The same loop serves `kafka` (our database, our topic), `direct` (a peer's database, an
+// in-process log) and, with a DiscardingLogWriter, the local watch of `direct`. Runs on one thread,
+// "capture"; State() from any.
 #pragma once
 
 #include <atomic>
@@ -52,13 +54,19 @@ class CaptureLoop {
     Lsn confirmed;
   };
   using LogWriterFactory = std::function<absl::StatusOr<std::unique_ptr<LogWriter>>()>;
-  CaptureLoop(CaptureOptions options, LogWriterFactory make_writer, LocalObserver& observer, CaptureMetrics* metrics);
+  CaptureLoop(CaptureOptions options, LogWriterFactory make_writer, LocalObserver& observer,
+              CaptureMetrics* metrics);
 
-  // Until stopped. Errors are retried for ever and shown in State(); `on_state` hears of each stop and recovery.
+  // Until stopped. Errors are retried for ever and shown in State(); `on_state` hears of each stop
+  // and recovery.
   void Run(std::stop_token stop);
-  void OnState(std::function<void(const std::string& error)> on_state) { on_state_ = std::move(on_state); }
+  void OnState(std::function<void(const std::string& error)> on_state) {
+    on_state_ = std::move(on_state);
+  }
   // What passes by itself (a lost connection), each time.
-  void OnInterruption(std::function<void(const absl::Status&)> on_interruption) { on_interruption_ = std::move(on_interruption); }
+  void OnInterruption(std::function<void(const absl::Status&)> on_interruption) {
+    on_interruption_ = std::move(on_interruption);
+  }
   State GetState() const;
   uint64_t rounds() const { return rounds_.load(std::memory_order_relaxed); }
 

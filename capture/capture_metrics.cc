@@ -23,31 +23,39 @@ constexpr char kChangesHelp[] = "Row changes published, by operation.";
 
 struct CaptureMetrics::Series {
   explicit Series(prometheus::Registry& r)
-      : connected(NewGauge(r, "pgduet_capture_connected", "1 while the replication stream is open.")),
-        transactions(NewCounter(r, "pgduet_capture_transactions_total", "Local transactions published.")),
+      : connected(
+            NewGauge(r, "pgduet_capture_connected", "1 while the replication stream is open.")),
+        transactions(
+            NewCounter(r, "pgduet_capture_transactions_total", "Local transactions published.")),
         filtered(NewCounter(r, "pgduet_capture_filtered_transactions_total",
                             "Transactions that were applied here, and so are not published.")),
         inserts(NewCounter(r, kChanges, kChangesHelp, {{"operation", "insert"}})),
         updates(NewCounter(r, kChanges, kChangesHelp, {{"operation", "update"}})),
         deletes(NewCounter(r, kChanges, kChangesHelp, {{"operation", "delete"}})),
         truncates(NewCounter(r, kChanges, kChangesHelp, {{"operation", "truncate"}})),
-        bytes(NewCounter(r, "pgduet_capture_published_bytes_total", "Bytes of records handed to the log.")),
+        bytes(NewCounter(r, "pgduet_capture_published_bytes_total",
+                         "Bytes of records handed to the log.")),
         records(NewCounter(r, "pgduet_capture_records_total", "Records handed to the log.")),
         heartbeats(NewCounter(r, "pgduet_heartbeats_sent_total", "Heartbeats published.")),
-        unavailable(NewCounter(r, "pgduet_capture_unavailable_values_total",
-                               "Unchanged large values that a later version of the row completes.")),
-        lag(NewGauge(r, "pgduet_capture_lag_seconds", "Age of the oldest commit that is decoded and not durable on the log.")),
+        unavailable(
+            NewCounter(r, "pgduet_capture_unavailable_values_total",
+                       "Unchanged large values that a later version of the row completes.")),
+        lag(NewGauge(r, "pgduet_capture_lag_seconds",
+                     "Age of the oldest commit that is decoded and not durable on the log.")),
         slot_active(NewGauge(r, "pgduet_slot_active", "1 while the replication slot is in use.")),
-        slot_retained(NewGauge(r, "pgduet_slot_retained_wal_bytes", "WAL that the slot keeps from removal.")),
-        slot_safe(NewGauge(r, "pgduet_slot_safe_wal_bytes",
-                           "WAL that can still be written before the slot may be lost; -1: no limit is set.")) {}
+        slot_retained(
+            NewGauge(r, "pgduet_slot_retained_wal_bytes", "WAL that the slot keeps from removal.")),
+        slot_safe(NewGauge(
+            r, "pgduet_slot_safe_wal_bytes",
+            "WAL that can still be written before the slot may be lost; -1: no limit is set.")) {}
   prometheus::Gauge& connected;
-  prometheus::Counter &transactions, &filtered, &inserts, &updates, &deletes, &truncates, &bytes, &records, &heartbeats,
-      &unavailable;
+  prometheus::Counter &transactions, &filtered, &inserts, &updates, &deletes, &truncates, &bytes,
+      &records, &heartbeats, &unavailable;
   prometheus::Gauge &lag, &slot_active, &slot_retained, &slot_safe;
 };
 
-CaptureMetrics::CaptureMetrics(prometheus::Registry& registry) : series_(std::make_unique<Series>(registry)) {}
+CaptureMetrics::CaptureMetrics(prometheus::Registry& registry)
+    : series_(std::make_unique<Series>(registry)) {}
 CaptureMetrics::~CaptureMetrics() = default;
 
 void CaptureMetrics::Connected(bool connected) { series_->connected.Set(connected ? 1 : 0); }
@@ -67,10 +75,18 @@ void CaptureMetrics::ChangesPublished(const ChangeBatch& batch) {
   double inserts = 0, updates = 0, deletes = 0, truncates = 0;
   for (const Change& change : batch.changes) {
     switch (change.kind) {
-      case ChangeKind::kInsert: ++inserts; break;
-      case ChangeKind::kUpdate: ++updates; break;
-      case ChangeKind::kDelete: ++deletes; break;
-      case ChangeKind::kTruncate: ++truncates; break;
+      case ChangeKind::kInsert:
+        ++inserts;
+        break;
+      case ChangeKind::kUpdate:
+        ++updates;
+        break;
+      case ChangeKind::kDelete:
+        ++deletes;
+        break;
+      case ChangeKind::kTruncate:
+        ++truncates;
+        break;
     }
   }
   if (inserts > 0) series_->inserts.Increment(inserts);

@@ -18,20 +18,25 @@ constexpr int kFramesPerRound = 2000;
 std::string TypeName(PgConnection& control, uint32_t oid) {
   absl::StatusOr<PgResult> name =
       control.Query("SELECT pg_catalog.format_type($1::oid, NULL)", {std::to_string(oid)});
-  return name.ok() && !name->IsNull(0, 0) ? std::string(name->Text(0, 0)) : fmt::format("oid {}", oid);
+  return name.ok() && !name->IsNull(0, 0) ? std::string(name->Text(0, 0))
+                                          : fmt::format("oid {}", oid);
 }
 
 }  // namespace
 
 CaptureRun::CaptureRun(CaptureLoop& loop, std::stop_token stop)
-    : loop_(loop), options_(loop.options_), stop_(std::move(stop)), unchanged_values_(loop.options_.conninfo) {}
+    : loop_(loop),
+      options_(loop.options_),
+      stop_(std::move(stop)),
+      unchanged_values_(loop.options_.conninfo) {}
 
 absl::Status CaptureRun::Open() {
   PGDUET_ASSIGN_OR_RETURN(writer_, loop_.make_writer_());
   PGDUET_ASSIGN_OR_RETURN(const std::optional<LogTail> tail, writer_->ReadTail());
-  PGDUET_ASSIGN_OR_RETURN(control_, PgConnection::Open({.conninfo = options_.conninfo,
-                                                        .application_name = "pgduet capture control",
-                                                        .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(control_,
+                          PgConnection::Open({.conninfo = options_.conninfo,
+                                              .application_name = "pgduet capture control",
+                                              .settings = PinnedSettings()}));
   PGDUET_RETURN_IF_ERROR(CheckSlot(tail));
   if (tail) {
     vector_ = tail->vector;
@@ -39,14 +44,18 @@ absl::Status CaptureRun::Open() {
     durable_through_ = tail->through_lsn;
   }
   if (last_published_.sequence == 0) {
-    last_published_ = {.incarnation = options_.incarnation, .sequence = 0, .commit_lsn = options_.baseline_lsn,
+    last_published_ = {.incarnation = options_.incarnation,
+                       .sequence = 0,
+                       .commit_lsn = options_.baseline_lsn,
                        .commit_time = kOldestTime};
     durable_through_ = std::max(durable_through_, options_.baseline_lsn);
   }
   vector_.Set(options_.rank, last_published_);
   resume_after_ = options_.position_is_slot ? Lsn() : last_published_.commit_lsn;
-  PGDUET_ASSIGN_OR_RETURN(stream_, ReplicationStream::Connect({.conninfo = options_.conninfo, .slot = options_.slot,
-                                                               .publication = options_.publication}));
+  PGDUET_ASSIGN_OR_RETURN(stream_,
+                          ReplicationStream::Connect({.conninfo = options_.conninfo,
+                                                      .slot = options_.slot,
+                                                      .publication = options_.publication}));
   PGDUET_RETURN_IF_ERROR(CheckSystem());
   PGDUET_RETURN_IF_ERROR(stream_->Start(Lsn()));
   assembler_ = std::make_unique<TransactionAssembler>(
@@ -55,26 +64,31 @@ absl::Status CaptureRun::Open() {
   loop_.observer_.DecodedThrough(decoded_through_);
   PGDUET_RETURN_IF_ERROR(Announce());
   LogInfo("capture", "stream started",
-          {{"slot", options_.slot}, {"sequence", std::to_string(last_published_.sequence)},
+          {{"slot", options_.slot},
+           {"sequence", std::to_string(last_published_.sequence)},
            {"confirmed", confirmed_.ToString()}});
   return absl::OkStatus();
 }
 
 absl::Status CaptureRun::CheckSlot(const std::optional<LogTail>& tail) {
-  PGDUET_ASSIGN_OR_RETURN(const PgResult slot,
-                          control_->Query("SELECT plugin, wal_status, confirmed_flush_lsn FROM pg_catalog.pg_replication_slots "
-                                          "WHERE slot_name = $1 AND database = current_database()",
-                                          {options_.slot}));
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult slot,
+      control_->Query(
+          "SELECT plugin, wal_status, confirmed_flush_lsn FROM pg_catalog.pg_replication_slots "
+          "WHERE slot_name = $1 AND database = current_database()",
+          {options_.slot}));
   if (slot.rows() == 0) {
     return NamedError(absl::StatusCode::kFailedPrecondition, "slot_missing",
                       fmt::format("replication slot is missing: slot={}", options_.slot),
-                      "The slot is gone, and with it the changes since. Peers must be compared and the region joined again; "
+                      "The slot is gone, and with it the changes since. Peers must be compared and "
+                      "the region joined again; "
                       "see docs/operations/errors.md.");
   }
   if (slot.Text(0, 1) == "lost") {
     return NamedError(absl::StatusCode::kFailedPrecondition, "slot_invalidated",
                       fmt::format("replication slot was invalidated: slot={}", options_.slot),
-                      "The server removed WAL that the slot needed (max_slot_wal_keep_size). Join the region again; see "
+                      "The server removed WAL that the slot needed (max_slot_wal_keep_size). Join "
+                      "the region again; see "
                       "docs/operations/errors.md.");
   }
   PGDUET_ASSIGN_OR_RETURN(confirmed_, Lsn::Parse(slot.Text(0, 2)));
@@ -82,15 +96,18 @@ absl::Status CaptureRun::CheckSlot(const std::optional<LogTail>& tail) {
   if (tail && tail->incarnation != 0 && tail->incarnation != options_.incarnation) {
     return NamedError(absl::StatusCode::kFailedPrecondition, "incarnation_changed",
                       "the topic was written by another incarnation of this region",
-                      "The database was replaced or initialised anew while its topic stayed; see docs/operations/errors.md.");
+                      "The database was replaced or initialised anew while its topic stayed; see "
+                      "docs/operations/errors.md.");
   }
   const Lsn known = std::max(tail ? tail->through_lsn : Lsn(), options_.baseline_lsn);
   if (confirmed_ > known) {
-    return NamedError(absl::StatusCode::kDataLoss, "slot_ahead_of_topic",
-                      fmt::format("the slot was moved past what the topic holds: slot={} confirmed={} topic={}", options_.slot,
-                                  confirmed_.ToString(), known.ToString()),
-                      "Somebody advanced the slot, or the topic lost records. Changes in between were never published: compare "
-                      "the regions and join again; see docs/operations/errors.md.");
+    return NamedError(
+        absl::StatusCode::kDataLoss, "slot_ahead_of_topic",
+        fmt::format("the slot was moved past what the topic holds: slot={} confirmed={} topic={}",
+                    options_.slot, confirmed_.ToString(), known.ToString()),
+        "Somebody advanced the slot, or the topic lost records. Changes in between were never "
+        "published: compare "
+        "the regions and join again; see docs/operations/errors.md.");
   }
   return absl::OkStatus();
 }
@@ -98,20 +115,26 @@ absl::Status CaptureRun::CheckSlot(const std::optional<LogTail>& tail) {
 absl::Status CaptureRun::CheckSystem() {
   PGDUET_ASSIGN_OR_RETURN(const SystemIdentity system, stream_->Identify());
   if (system.system_identifier != options_.system_identifier) {
-    return NamedError(absl::StatusCode::kFailedPrecondition, "incarnation_changed",
-                      fmt::format("the conninfo leads to another database cluster: expected={} found={}",
-                                  options_.system_identifier, system.system_identifier),
-                      "Point the region's conninfo to its own server, or initialise this one as a new incarnation.");
+    return NamedError(
+        absl::StatusCode::kFailedPrecondition, "incarnation_changed",
+        fmt::format("the conninfo leads to another database cluster: expected={} found={}",
+                    options_.system_identifier, system.system_identifier),
+        "Point the region's conninfo to its own server, or initialise this one as a new "
+        "incarnation.");
   }
   if (system.timeline == options_.timeline || options_.position_is_slot) return absl::OkStatus();
-  PGDUET_ASSIGN_OR_RETURN(const Lsn switched, stream_->SwitchPoint(system.timeline, options_.timeline));
+  PGDUET_ASSIGN_OR_RETURN(const Lsn switched,
+                          stream_->SwitchPoint(system.timeline, options_.timeline));
   if (!switched.valid() || last_published_.commit_lsn > switched) {
-    return NamedError(absl::StatusCode::kDataLoss, "timeline_diverged",
-                      fmt::format("peers hold transactions that this server lost at a failover: switch={} published={}",
-                                  switched.ToString(), last_published_.commit_lsn.ToString()),
-                      "See docs/operations/errors.md: the lost transactions can be taken back from the topic.");
+    return NamedError(
+        absl::StatusCode::kDataLoss, "timeline_diverged",
+        fmt::format(
+            "peers hold transactions that this server lost at a failover: switch={} published={}",
+            switched.ToString(), last_published_.commit_lsn.ToString()),
+        "See docs/operations/errors.md: the lost transactions can be taken back from the topic.");
   }
-  LogInfo("capture", "timeline changed", {{"timeline", std::to_string(system.timeline)}, {"switch", switched.ToString()}});
+  LogInfo("capture", "timeline changed",
+          {{"timeline", std::to_string(system.timeline)}, {"switch", switched.ToString()}});
   return absl::OkStatus();
 }
 
@@ -129,10 +152,12 @@ absl::Status CaptureRun::Work() {
 
 absl::Status CaptureRun::TakeFrames() {
   for (int frames = 0; frames < kFramesPerRound && !stop_.stop_requested(); ++frames) {
-    PGDUET_ASSIGN_OR_RETURN(const auto frame, stream_->Next(frames == 0 ? kPoll : absl::ZeroDuration()));
+    PGDUET_ASSIGN_OR_RETURN(const auto frame,
+                            stream_->Next(frames == 0 ? kPoll : absl::ZeroDuration()));
     if (!frame) return absl::OkStatus();
     if (frame->keepalive) {
-      if (!assembler_->in_transaction()) decoded_through_ = std::max(decoded_through_, frame->wal_end);
+      if (!assembler_->in_transaction())
+        decoded_through_ = std::max(decoded_through_, frame->wal_end);
       loop_.observer_.DecodedThrough(decoded_through_);
       if (frame->reply_requested) PGDUET_RETURN_IF_ERROR(Feedback());
       continue;
@@ -147,8 +172,10 @@ absl::Status CaptureRun::Housekeeping() {
   PGDUET_RETURN_IF_ERROR(writer_->Wait(absl::ZeroDuration()));
   CollectDurable();
   const absl::Time now = absl::Now();
-  const absl::Duration interval = vector_moved_ ? options_.heartbeat_moving : options_.heartbeat_idle;
-  if (!assembler_->in_transaction() && now - heartbeat_at_ >= interval) PGDUET_RETURN_IF_ERROR(SendHeartbeat());
+  const absl::Duration interval =
+      vector_moved_ ? options_.heartbeat_moving : options_.heartbeat_idle;
+  if (!assembler_->in_transaction() && now - heartbeat_at_ >= interval)
+    PGDUET_RETURN_IF_ERROR(SendHeartbeat());
   if (now - feedback_at_ >= options_.feedback_interval) PGDUET_RETURN_IF_ERROR(Feedback());
   if (loop_.metrics_ != nullptr && now - slot_reported_at_ >= absl::Seconds(5)) ReportSlot();
   if (loop_.metrics_ != nullptr) {
@@ -156,7 +183,8 @@ absl::Status CaptureRun::Housekeeping() {
     for (const InFlight& one : in_flight_) {
       if (oldest == kOldestTime) oldest = one.commit_time;
     }
-    loop_.metrics_->Lag(oldest == kOldestTime ? 0 : absl::ToDoubleSeconds(now - absl::FromUnixMicros(oldest)));
+    loop_.metrics_->Lag(
+        oldest == kOldestTime ? 0 : absl::ToDoubleSeconds(now - absl::FromUnixMicros(oldest)));
   }
   std::scoped_lock lock(loop_.mutex_);
   loop_.state_.decoded_through = decoded_through_;
@@ -167,12 +195,20 @@ absl::Status CaptureRun::Housekeeping() {
 }
 
 RecordHeader CaptureRun::NewHeader(RecordKind kind) const {
-  return {.kind = kind, .group = options_.group, .origin = options_.region, .set = options_.set, .rank = options_.rank,
-          .policy_hash = options_.policy_hash, .incarnation = options_.incarnation, .writer_epoch = options_.writer_epoch,
+  return {.kind = kind,
+          .group = options_.group,
+          .origin = options_.region,
+          .set = options_.set,
+          .rank = options_.rank,
+          .policy_hash = options_.policy_hash,
+          .incarnation = options_.incarnation,
+          .writer_epoch = options_.writer_epoch,
           .sequence = last_published_.sequence,
           .previous_sequence = last_published_.sequence == 0 ? 0 : last_published_.sequence - 1,
-          .commit_lsn = last_published_.commit_lsn, .commit_time = last_published_.commit_time,
-          .sent_at = absl::ToUnixMicros(absl::Now()), .closed_time = closed_time_};
+          .commit_lsn = last_published_.commit_lsn,
+          .commit_time = last_published_.commit_time,
+          .sent_at = absl::ToUnixMicros(absl::Now()),
+          .closed_time = closed_time_};
 }
 
 absl::Status CaptureRun::Announce() {
@@ -212,7 +248,8 @@ absl::Status CaptureRun::AppendBytes(std::string bytes) {
     PGDUET_RETURN_IF_ERROR(writer_->Wait(absl::Milliseconds(50)));
     loop_.rounds_.fetch_add(1, std::memory_order_relaxed);
     CollectDurable();
-    if (absl::Now() - feedback_at_ >= options_.feedback_interval) PGDUET_RETURN_IF_ERROR(Feedback());
+    if (absl::Now() - feedback_at_ >= options_.feedback_interval)
+      PGDUET_RETURN_IF_ERROR(Feedback());
   }
 }
 
@@ -235,11 +272,13 @@ absl::Status CaptureRun::Feedback() {
 void CaptureRun::ReportSlot() {
   slot_reported_at_ = absl::Now();
   absl::StatusOr<PgResult> slot = control_->Query(
-      "SELECT active, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0), coalesce(safe_wal_size, -1) "
+      "SELECT active, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0), "
+      "coalesce(safe_wal_size, -1) "
       "FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
       {options_.slot});
   if (slot.ok() && slot->rows() == 1) {
-    loop_.metrics_->Slot(slot->Bool(0, 0), static_cast<double>(slot->Int(0, 1)), static_cast<double>(slot->Int(0, 2)));
+    loop_.metrics_->Slot(slot->Bool(0, 0), static_cast<double>(slot->Int(0, 1)),
+                         static_cast<double>(slot->Int(0, 2)));
   }
 }
 
@@ -249,18 +288,24 @@ absl::Status CaptureRun::TransactionBegins(const LocalTransaction& transaction) 
   return absl::OkStatus();
 }
 
-absl::Status CaptureRun::Chunk(const LocalTransaction& transaction, ChangeBatch batch, bool last, Lsn end_lsn) {
-  PGDUET_ASSIGN_OR_RETURN(const uint64_t unavailable, unchanged_values_.Complete(transaction, batch));
+absl::Status CaptureRun::Chunk(const LocalTransaction& transaction, ChangeBatch batch, bool last,
+                               Lsn end_lsn) {
+  PGDUET_ASSIGN_OR_RETURN(const uint64_t unavailable,
+                          unchanged_values_.Complete(transaction, batch));
   if (loop_.metrics_ != nullptr) loop_.metrics_->ValuesUnavailable(unavailable);
   PGDUET_RETURN_IF_ERROR(CheckRowSizes(batch));
   PGDUET_RETURN_IF_ERROR(loop_.observer_.LocalChanges(transaction, batch));
   if (AlreadyPublished(transaction)) return absl::OkStatus();
   if (next_chunk_ == 0) {
-    last_published_ = {.incarnation = options_.incarnation, .sequence = last_published_.sequence + 1,
-                       .commit_lsn = transaction.commit_lsn, .commit_time = transaction.commit_time};
+    last_published_ = {.incarnation = options_.incarnation,
+                       .sequence = last_published_.sequence + 1,
+                       .commit_lsn = transaction.commit_lsn,
+                       .commit_time = transaction.commit_time};
     vector_.Set(options_.rank, last_published_);
   }
-  Record record{.header = NewHeader(RecordKind::kTransaction), .has_vector = next_chunk_ == 0 || last, .vector = vector_};
+  Record record{.header = NewHeader(RecordKind::kTransaction),
+                .has_vector = next_chunk_ == 0 || last,
+                .vector = vector_};
   record.header.xid = transaction.xid;
   record.header.chunk = next_chunk_++;
   record.header.last = last;

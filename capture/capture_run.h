@@ -1,4 +1,5 @@
-// One connected stretch of a CaptureLoop: from the log's tail until something fails or a stop is requested. One thread.
+// One connected stretch of a CaptureLoop: from the log's tail until something fails or a stop is
+// requested. One thread.
 #pragma once
 
 #include <deque>
@@ -43,7 +44,8 @@ class CaptureRun : public AssemblerSink {
   }
 
   absl::Status TransactionBegins(const LocalTransaction& transaction) override;
-  absl::Status Chunk(const LocalTransaction& transaction, ChangeBatch batch, bool last, Lsn end_lsn) override;
+  absl::Status Chunk(const LocalTransaction& transaction, ChangeBatch batch, bool last,
+                     Lsn end_lsn) override;
   void Applied(const AppliedMarker& marker) override;
   void Barrier(std::string_view token) override;
   void TimeClosed(CommitTime time) override;
@@ -58,22 +60,23 @@ class CaptureRun : public AssemblerSink {
   std::unique_ptr<TransactionAssembler> assembler_;
   UnchangedValues unchanged_values_;
 
-  AppliedVector vector_;    // at the place in the WAL that is being read
+  AppliedVector vector_;  // at the place in the WAL that is being read
   bool vector_moved_ = false;
   CommitTime closed_time_ = kOldestTime;  // what later records keep above
   Position last_published_;
-  Lsn resume_after_;        // transactions up to here are on the log already
+  Lsn resume_after_;  // transactions up to here are on the log already
   Lsn decoded_through_;
   uint32_t next_chunk_ = 0;
   std::deque<InFlight> in_flight_;
-  Lsn durable_through_;     // published and durable
+  Lsn durable_through_;  // published and durable
   Lsn confirmed_;
   absl::Time heartbeat_at_ = absl::InfinitePast();
   absl::Time feedback_at_ = absl::InfinitePast();
   absl::Time slot_reported_at_ = absl::InfinitePast();
 };
 
-// A log that keeps nothing and calls everything durable: for a capture whose only reader is its observer.
+// A log that keeps nothing and calls everything durable: for a capture whose only reader is its
+// observer.
 class DiscardingLogWriter : public LogWriter {
  public:
   absl::Status Append(std::string) override {

@@ -1,7 +1,8 @@
-// What capture tells the rest of the agent about its own database, in WAL commit order, before it publishes.
+// What capture tells the rest of the agent about its own database, in WAL commit order, before it
+// publishes.
 //
-// Implemented in apply/ (tombstones, coverage history) and wired in agent/. Called from the capture thread only;
-// a call may block (that slows capture, and so the slot: nothing is lost).
+// Implemented in apply/ (tombstones, coverage history) and wired in agent/. Called from the capture
+// thread only; a call may block (that slows capture, and so the slot: nothing is lost).
 #pragma once
 
 #include <cstdint>
@@ -25,14 +26,18 @@ class LocalObserver {
   virtual ~LocalObserver() = default;
   // A transaction written here (not applied here) begins in the stream.
   virtual void LocalTransactionDecoded(const LocalTransaction& transaction) = 0;
-  // Its changes, chunk by chunk, before the chunk is appended to the log. The observer takes deletes, key changes and
-  // truncates out of it: tombstones are written and the delete is replayed by version before this returns OK.
-  virtual absl::Status LocalChanges(const LocalTransaction& transaction, const ChangeBatch& batch) = 0;
+  // Its changes, chunk by chunk, before the chunk is appended to the log. The observer takes
+  // deletes, key changes and truncates out of it: tombstones are written and the delete is replayed
+  // by version before this returns OK.
+  virtual absl::Status LocalChanges(const LocalTransaction& transaction,
+                                    const ChangeBatch& batch) = 0;
   // A non-empty token of a transactional message "pgduet.barrier" was reached.
   virtual void BarrierDecoded(std::string_view token) = 0;
-  // No transaction that is decoded from here on has a commit time at or below this one. Holds until DecodedThrough moves back.
+  // No transaction that is decoded from here on has a commit time at or below this one. Holds until
+  // DecodedThrough moves back.
   virtual void TimeClosed(CommitTime time) = 0;
-  // Everything committed before this LSN has been decoded and observed. Moves back when the stream begins anew.
+  // Everything committed before this LSN has been decoded and observed. Moves back when the stream
+  // begins anew.
   virtual void DecodedThrough(Lsn lsn) = 0;
   // What was observed up to this LSN survives a crash of the database (the slot may move up to it).
   virtual Lsn DurableThrough(Lsn wanted) = 0;

@@ -10,7 +10,8 @@ namespace pgduet {
 namespace {
 
 absl::Status Malformed(std::string_view what) {
-  return NamedError(absl::StatusCode::kDataLoss, "malformed_pgoutput", fmt::format("malformed pgoutput message: {}", what),
+  return NamedError(absl::StatusCode::kDataLoss, "malformed_pgoutput",
+                    fmt::format("malformed pgoutput message: {}", what),
                     "Report this with the PostgreSQL version; nothing was skipped.");
 }
 
@@ -43,7 +44,8 @@ class Reader {
   Lsn ReadLsn() { return Lsn(Number<uint64_t>()); }
   CommitTime ReadTime() {
     const auto micros = Number<int64_t>();
-    if (micros <= std::numeric_limits<int64_t>::max() - kPostgresEpochMicros) return micros + kPostgresEpochMicros;
+    if (micros <= std::numeric_limits<int64_t>::max() - kPostgresEpochMicros)
+      return micros + kPostgresEpochMicros;
     ok_ = false;
     return 0;
   }
@@ -98,7 +100,8 @@ PgoutputRelation ReadRelation(Reader& reader) {
   relation.name = reader.Text();
   relation.replica_identity = reader.Letter();
   const auto count = reader.Number<uint16_t>();
-  if (std::string_view("dnfi").find(relation.replica_identity) == std::string_view::npos) reader.Fail();
+  if (std::string_view("dnfi").find(relation.replica_identity) == std::string_view::npos)
+    reader.Fail();
   for (uint16_t column = 0; column < count && reader.ok(); ++column) {
     PgoutputColumn one;
     const auto flags = reader.Number<uint8_t>();
@@ -178,7 +181,8 @@ PgoutputMessage ReadBody(char kind, Reader& reader) {
       origin.name = reader.Text();
       return origin;
     }
-    case 'R': return ReadRelation(reader);
+    case 'R':
+      return ReadRelation(reader);
     case 'Y': {
       PgoutputType type;
       type.oid = reader.Number<uint32_t>();
@@ -193,7 +197,8 @@ PgoutputMessage ReadBody(char kind, Reader& reader) {
       insert.new_row = ReadTuple(reader);
       return insert;
     }
-    case 'U': return ReadUpdate(reader);
+    case 'U':
+      return ReadUpdate(reader);
     case 'D': {
       PgoutputDelete gone;
       gone.relation = reader.Number<uint32_t>();
@@ -201,8 +206,10 @@ PgoutputMessage ReadBody(char kind, Reader& reader) {
       gone.old_row = ReadTuple(reader);
       return gone;
     }
-    case 'T': return ReadTruncate(reader);
-    case 'M': return ReadMessage(reader);
+    case 'T':
+      return ReadTruncate(reader);
+    case 'M':
+      return ReadMessage(reader);
     default:
       reader.Fail();
       return PgoutputMessageText{};
@@ -216,7 +223,8 @@ absl::StatusOr<PgoutputMessage> DecodePgoutput(std::string_view payload) {
   Reader reader(payload.substr(1));
   PgoutputMessage message = ReadBody(payload.front(), reader);
   if (!reader.ok()) {
-    return Malformed(fmt::format("kind={:#04x} bytes={}", static_cast<unsigned char>(payload.front()), payload.size()));
+    return Malformed(fmt::format("kind={:#04x} bytes={}",
+                                 static_cast<unsigned char>(payload.front()), payload.size()));
   }
   if (!reader.AtEnd()) return Malformed(fmt::format("bytes left over: kind={}", payload.front()));
   return message;

@@ -2,9 +2,9 @@
 //
 // In:  the payload of a single WAL data frame, without the frame header.
 // Out: a message that borrows from the payload; copy what must outlive it.
-// Every read is bounds-checked: whatever bytes come, the result is a message or malformed_pgoutput, never a crash.
-// Threads: none of its own. Transactions are built in transaction_assembler.h. Source: PostgreSQL's documentation, "Logical
-// Replication Message Formats".
+// Every read is bounds-checked: whatever bytes come, the result is a message or malformed_pgoutput,
+// never a crash. Threads: none of its own. Transactions are built in transaction_assembler.h.
+// Source: PostgreSQL's documentation, "Logical Replication Message Formats".
 #pragma once
 
 #include <cstdint>
@@ -78,9 +78,9 @@ struct PgoutputMessageText {
   std::string_view content;
 };
 
-using PgoutputMessage =
-    std::variant<PgoutputBegin, PgoutputCommit, PgoutputOrigin, PgoutputRelation, PgoutputType, PgoutputInsert,
-                 PgoutputUpdate, PgoutputDelete, PgoutputTruncate, PgoutputMessageText>;
+using PgoutputMessage = std::variant<PgoutputBegin, PgoutputCommit, PgoutputOrigin,
+                                     PgoutputRelation, PgoutputType, PgoutputInsert, PgoutputUpdate,
+                                     PgoutputDelete, PgoutputTruncate, PgoutputMessageText>;
 
 absl::StatusOr<PgoutputMessage> DecodePgoutput(std::string_view payload);
 

@@ -1,10 +1,8 @@
 #include "capture/replication_stream.h"
 
-#include <poll.h>
-
-#include <fmt/format.h>
-
 #include <absl/time/clock.h>
+#include <fmt/format.h>
+#include <poll.h>
 
 #include "base/named_error.h"
 #include "capture/pgoutput_decoder.h"
@@ -26,16 +24,19 @@ absl::Status ExplainStart(const absl::Status& status, const std::string& slot) {
   const std::string state = SqlState(status);
   if (state == "42704") {
     return Renamed(status, absl::StatusCode::kFailedPrecondition, "slot_missing",
-                   "The slot is gone, and with it the changes since. Peers must be compared (verify) and the region joined again; "
+                   "The slot is gone, and with it the changes since. Peers must be compared "
+                   "(verify) and the region joined again; "
                    "see docs/operations/errors.md.");
   }
   if (state == "55006") {
-    return Renamed(status, absl::StatusCode::kUnavailable, "slot_active",
-                   "Another agent uses the slot, or the server has not noticed yet that the last one ended.");
+    return Renamed(
+        status, absl::StatusCode::kUnavailable, "slot_active",
+        "Another agent uses the slot, or the server has not noticed yet that the last one ended.");
   }
   if (state == "55000") {
     return Renamed(status, absl::StatusCode::kFailedPrecondition, "slot_invalidated",
-                   "The server removed WAL that the slot " + slot + " needed. Join the region again; see docs/operations/errors.md.");
+                   "The server removed WAL that the slot " + slot +
+                       " needed. Join the region again; see docs/operations/errors.md.");
   }
   return status;
 }
@@ -44,21 +45,25 @@ absl::Status ExplainStart(const absl::Status& status, const std::string& slot) {
 
 ReplicationStream::~ReplicationStream() { PQfreemem(buffer_); }
 
-absl::StatusOr<std::unique_ptr<ReplicationStream>> ReplicationStream::Connect(const Options& options) {
-  PGDUET_ASSIGN_OR_RETURN(
-      std::unique_ptr<PgConnection> connection,
-      PgConnection::Open({.conninfo = options.conninfo, .application_name = options.application_name, .replication = true,
-                          .settings = PinnedSettings()}));
+absl::StatusOr<std::unique_ptr<ReplicationStream>> ReplicationStream::Connect(
+    const Options& options) {
+  PGDUET_ASSIGN_OR_RETURN(std::unique_ptr<PgConnection> connection,
+                          PgConnection::Open({.conninfo = options.conninfo,
+                                              .application_name = options.application_name,
+                                              .replication = true,
+                                              .settings = PinnedSettings()}));
   return std::unique_ptr<ReplicationStream>(new ReplicationStream(options, std::move(connection)));
 }
 
 absl::StatusOr<SystemIdentity> ReplicationStream::Identify() {
   PGDUET_ASSIGN_OR_RETURN(const PgResult row, connection_->Query("IDENTIFY_SYSTEM"));
-  return SystemIdentity{.system_identifier = std::string(row.Text(0, 0)), .timeline = static_cast<int>(row.Int(0, 1))};
+  return SystemIdentity{.system_identifier = std::string(row.Text(0, 0)),
+                        .timeline = static_cast<int>(row.Int(0, 1))};
 }
 
 absl::StatusOr<Lsn> ReplicationStream::SwitchPoint(int timeline, int left_timeline) {
-  PGDUET_ASSIGN_OR_RETURN(const PgResult history, connection_->Query(fmt::format("TIMELINE_HISTORY {}", timeline)));
+  PGDUET_ASSIGN_OR_RETURN(const PgResult history,
+                          connection_->Query(fmt::format("TIMELINE_HISTORY {}", timeline)));
   // Lines: "<parent timeline>\t<switch point>\t<reason>".
   std::string_view text = history.Text(0, 1);
   while (!text.empty()) {
@@ -66,7 +71,8 @@ absl::StatusOr<Lsn> ReplicationStream::SwitchPoint(int timeline, int left_timeli
     text.remove_prefix(std::min(text.size(), line.size() + 1));
     int parent = 0;
     unsigned high = 0, low = 0;
-    if (std::sscanf(line.c_str(), "%d %X/%X", &parent, &high, &low) == 3 && parent == left_timeline) {
+    if (std::sscanf(line.c_str(), "%d %X/%X", &parent, &high, &low) == 3 &&
+        parent == left_timeline) {
       return Lsn(static_cast<uint64_t>(high) << 32 | low);
     }
   }
@@ -75,8 +81,10 @@ absl::StatusOr<Lsn> ReplicationStream::SwitchPoint(int timeline, int left_timeli
 
 absl::Status ReplicationStream::Start(Lsn from) {
   const std::string command = fmt::format(
-      "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {}, messages 'true')",
-      QuoteName(options_.slot), from.ToString(), connection_->QuoteLiteral(QuoteName(options_.publication)));
+      "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {}, messages "
+      "'true')",
+      QuoteName(options_.slot), from.ToString(),
+      connection_->QuoteLiteral(QuoteName(options_.publication)));
   const absl::Status status = connection_->Query(command).status();
   return status.ok() ? status : ExplainStart(status, options_.slot);
 }
@@ -85,10 +93,12 @@ absl::Status ReplicationStream::EndOfStream() {
   PgResult result(PQgetResult(connection_->raw()));
   absl::Status status = connection_->StatusOf(result.raw());
   if (!status.ok() && !absl::IsUnavailable(status)) return ExplainStart(status, options_.slot);
-  return NamedError(absl::StatusCode::kUnavailable, "database_unavailable", "the server ended the replication stream");
+  return NamedError(absl::StatusCode::kUnavailable, "database_unavailable",
+                    "the server ended the replication stream");
 }
 
-absl::StatusOr<std::optional<ReplicationStream::Frame>> ReplicationStream::Next(absl::Duration timeout) {
+absl::StatusOr<std::optional<ReplicationStream::Frame>> ReplicationStream::Next(
+    absl::Duration timeout) {
   PGconn* raw = connection_->raw();
   const absl::Time until = absl::Now() + timeout;
   while (true) {
@@ -96,18 +106,22 @@ absl::StatusOr<std::optional<ReplicationStream::Frame>> ReplicationStream::Next(
     const int length = PQgetCopyData(raw, &buffer_, /*async=*/1);
     if (length > 0) return ParseFrame({buffer_, static_cast<size_t>(length)});
     if (length == -1) return EndOfStream();
-    if (length == -2) return connection_->ConnectionStatus().ok() ? EndOfStream() : connection_->ConnectionStatus();
+    if (length == -2)
+      return connection_->ConnectionStatus().ok() ? EndOfStream() : connection_->ConnectionStatus();
     const absl::Duration left = until - absl::Now();
     if (left < absl::ZeroDuration()) return std::nullopt;
     pollfd descriptor{.fd = PQsocket(raw), .events = POLLIN, .revents = 0};
-    const auto wait = static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1))));
-    if (poll(&descriptor, 1, wait) < 0 && errno != EINTR) return absl::UnavailableError("poll on the replication socket failed");
+    const auto wait =
+        static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1))));
+    if (poll(&descriptor, 1, wait) < 0 && errno != EINTR)
+      return absl::UnavailableError("poll on the replication socket failed");
     if (descriptor.revents == 0) return std::nullopt;
     if (PQconsumeInput(raw) != 1) return connection_->ConnectionStatus();
   }
 }
 
-absl::StatusOr<std::optional<ReplicationStream::Frame>> ReplicationStream::ParseFrame(std::string_view bytes) const {
+absl::StatusOr<std::optional<ReplicationStream::Frame>> ReplicationStream::ParseFrame(
+    std::string_view bytes) const {
   Frame frame;
   if (bytes[0] == 'w' && bytes.size() >= 25) {
     frame.wal_end = Lsn(BigEndian(bytes.substr(9, 8)));
@@ -120,18 +134,22 @@ absl::StatusOr<std::optional<ReplicationStream::Frame>> ReplicationStream::Parse
     frame.reply_requested = bytes[17] != 0;
     return frame;
   }
-  return NamedError(absl::StatusCode::kDataLoss, "malformed_pgoutput", "malformed replication frame");
+  return NamedError(absl::StatusCode::kDataLoss, "malformed_pgoutput",
+                    "malformed replication frame");
 }
 
 absl::Status ReplicationStream::SendFeedback(Lsn flushed) {
   std::string message = "r";
-  for (int position = 0; position < 3; ++position) PutBigEndian(message, flushed.value());  // written, flushed, applied
-  PutBigEndian(message, static_cast<uint64_t>(absl::ToUnixMicros(absl::Now()) - kPostgresEpochMicros));
+  for (int position = 0; position < 3; ++position)
+    PutBigEndian(message, flushed.value());  // written, flushed, applied
+  PutBigEndian(message,
+               static_cast<uint64_t>(absl::ToUnixMicros(absl::Now()) - kPostgresEpochMicros));
   message.push_back('\0');
   if (PQputCopyData(connection_->raw(), message.data(), static_cast<int>(message.size())) != 1 ||
       PQflush(connection_->raw()) < 0) {
-    return connection_->ConnectionStatus().ok() ? absl::UnavailableError("feedback could not be sent")
-                                                : connection_->ConnectionStatus();
+    return connection_->ConnectionStatus().ok()
+               ? absl::UnavailableError("feedback could not be sent")
+               : connection_->ConnectionStatus();
   }
   return absl::OkStatus();
 }

@@ -1,7 +1,8 @@
 // The replication connection: START_REPLICATION over libpq, frames in, feedback out.
 //
-// Next() returns what has arrived, and reads everything that is there before it polls. Values are text under pinned settings.
-// Threads: one. Errors: Unavailable when the connection is gone; slot_missing, slot_active, slot_invalidated.
+// Next() returns what has arrived, and reads everything that is there before it polls. Values are
+// text under pinned settings. Threads: one. Errors: Unavailable when the connection is gone;
+// slot_missing, slot_active, slot_invalidated.
 #pragma once
 
 #include <memory>
@@ -33,7 +34,8 @@ class ReplicationStream {
   static absl::StatusOr<std::unique_ptr<ReplicationStream>> Connect(const Options& options);
 
   absl::StatusOr<SystemIdentity> Identify();
-  // Where the timeline left its parent (the switch point), from the server's history file; 0/0 for timeline 1.
+  // Where the timeline left its parent (the switch point), from the server's history file; 0/0 for
+  // timeline 1.
   absl::StatusOr<Lsn> SwitchPoint(int timeline, int left_timeline);
   absl::Status Start(Lsn from);
 

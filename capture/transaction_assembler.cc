@@ -10,13 +10,15 @@ namespace pgduet {
 namespace {
 
 absl::Status OutOfStep(std::string_view what) {
-  return NamedError(absl::StatusCode::kDataLoss, "malformed_pgoutput", fmt::format("replication stream out of step: {}", what));
+  return NamedError(absl::StatusCode::kDataLoss, "malformed_pgoutput",
+                    fmt::format("replication stream out of step: {}", what));
 }
 
 size_t DescriptionSizeEstimate(const Relation& relation) {
   constexpr size_t kFixedBytes = 24, kColumnBytes = 24;  // tags, lengths, numbers
   size_t size = kFixedBytes + relation.schema.size() + relation.name.size();
-  for (const Column& column : relation.columns) size += kColumnBytes + column.name.size() + column.type_name.size();
+  for (const Column& column : relation.columns)
+    size += kColumnBytes + column.name.size() + column.type_name.size();
   return size;
 }
 
@@ -28,7 +30,8 @@ absl::Status TransactionAssembler::Take(const PgoutputMessage& message) {
 
 absl::Status TransactionAssembler::On(const PgoutputBegin& begin) {
   if (transaction_) return OutOfStep("begin inside a transaction");
-  transaction_ = LocalTransaction{.xid = begin.xid, .commit_lsn = begin.final_lsn, .commit_time = begin.commit_time};
+  transaction_ = LocalTransaction{
+      .xid = begin.xid, .commit_lsn = begin.final_lsn, .commit_time = begin.commit_time};
   our_origin_ = false;
   marker_.reset();
   begun_ = false;
@@ -39,11 +42,13 @@ absl::Status TransactionAssembler::On(const PgoutputBegin& begin) {
 }
 
 absl::Status TransactionAssembler::On(const PgoutputCommit& commit) {
-  if (!transaction_ || commit.commit_lsn != transaction_->commit_lsn) return OutOfStep("commit of another transaction");
+  if (!transaction_ || commit.commit_lsn != transaction_->commit_lsn)
+    return OutOfStep("commit of another transaction");
   if (marker_) {
     sink_.Applied(*marker_);
   } else if (!batch_.empty()) {
-    PGDUET_RETURN_IF_ERROR(sink_.Chunk(*transaction_, std::move(batch_), /*last=*/true, commit.end_lsn));
+    PGDUET_RETURN_IF_ERROR(
+        sink_.Chunk(*transaction_, std::move(batch_), /*last=*/true, commit.end_lsn));
   }
   transaction_.reset();
   sink_.TransactionEnds(commit.end_lsn);
@@ -66,8 +71,11 @@ absl::Status TransactionAssembler::On(const PgoutputRelation& relation) {
   for (const PgoutputColumn& column : relation.columns) {
     auto user_type = user_types_.find(column.type_oid);
     described->columns.push_back({.name = std::string(column.name),
-                                  .type_name = user_type != user_types_.end() ? user_type->second : type_names_(column.type_oid),
-                                  .type_oid = column.type_oid, .type_modifier = column.type_modifier,
+                                  .type_name = user_type != user_types_.end()
+                                                   ? user_type->second
+                                                   : type_names_(column.type_oid),
+                                  .type_oid = column.type_oid,
+                                  .type_modifier = column.type_modifier,
                                   .identity = column.identity});
   }
   relations_[relation.oid] = std::move(described);
@@ -75,16 +83,19 @@ absl::Status TransactionAssembler::On(const PgoutputRelation& relation) {
 }
 
 absl::Status TransactionAssembler::On(const PgoutputType& type) {
-  user_types_[type.oid] = type.schema.empty() ? std::string(type.name) : fmt::format("{}.{}", type.schema, type.name);
+  user_types_[type.oid] =
+      type.schema.empty() ? std::string(type.name) : fmt::format("{}.{}", type.schema, type.name);
   return absl::OkStatus();
 }
 
 absl::Status TransactionAssembler::CheckMarked() const {
   if (!our_origin_ || marker_) return absl::OkStatus();
-  return NamedError(absl::StatusCode::kFailedPrecondition, "unmarked_own_transaction",
-                    fmt::format("a transaction under a pgduet replication origin has no marker: lsn={}",
-                                transaction_->commit_lsn.ToString()),
-                    "Only pgduet may use these origins; find the session that called pg_replication_origin_session_setup.");
+  return NamedError(
+      absl::StatusCode::kFailedPrecondition, "unmarked_own_transaction",
+      fmt::format("a transaction under a pgduet replication origin has no marker: lsn={}",
+                  transaction_->commit_lsn.ToString()),
+      "Only pgduet may use these origins; find the session that called "
+      "pg_replication_origin_session_setup.");
 }
 
 absl::StatusOr<bool> TransactionAssembler::BeforeChange() {
@@ -101,15 +112,18 @@ absl::StatusOr<bool> TransactionAssembler::BeforeChange() {
   return true;
 }
 
-absl::StatusOr<uint32_t> TransactionAssembler::RelationIndex(uint32_t oid, const std::vector<Value>* old_row,
+absl::StatusOr<uint32_t> TransactionAssembler::RelationIndex(uint32_t oid,
+                                                             const std::vector<Value>* old_row,
                                                              const std::vector<Value>* new_row) {
   auto at = relations_.find(oid);
   if (at == relations_.end()) return OutOfStep("change of an unknown relation");
   const size_t columns = at->second->columns.size();
-  if ((old_row != nullptr && old_row->size() != columns) || (new_row != nullptr && new_row->size() != columns)) {
+  if ((old_row != nullptr && old_row->size() != columns) ||
+      (new_row != nullptr && new_row->size() != columns)) {
     return OutOfStep("row and relation differ in columns");
   }
-  auto [index, fresh] = batch_relations_.try_emplace(at->second.get(), static_cast<uint32_t>(batch_.relations.size()));
+  auto [index, fresh] = batch_relations_.try_emplace(
+      at->second.get(), static_cast<uint32_t>(batch_.relations.size()));
   if (fresh) {
     batch_.relations.push_back(at->second);
     batch_bytes_ += DescriptionSizeEstimate(*at->second);
@@ -121,7 +135,8 @@ void TransactionAssembler::AddRow(const std::vector<Value>& row, uint32_t& begin
   begin = static_cast<uint32_t>(batch_.values.size());
   count = static_cast<uint32_t>(row.size());
   for (const Value& value : row) {
-    batch_.values.push_back({value.kind, value.bytes.empty() ? std::string_view() : batch_.arena.Append(value.bytes)});
+    batch_.values.push_back(
+        {value.kind, value.bytes.empty() ? std::string_view() : batch_.arena.Append(value.bytes)});
   }
 }
 
@@ -134,7 +149,8 @@ absl::Status TransactionAssembler::On(const PgoutputInsert& insert) {
   PGDUET_ASSIGN_OR_RETURN(const bool wanted, BeforeChange());
   if (!wanted) return absl::OkStatus();
   Change change{.kind = ChangeKind::kInsert};
-  PGDUET_ASSIGN_OR_RETURN(change.relation, RelationIndex(insert.relation, nullptr, &insert.new_row));
+  PGDUET_ASSIGN_OR_RETURN(change.relation,
+                          RelationIndex(insert.relation, nullptr, &insert.new_row));
   AddRow(insert.new_row, change.new_begin, change.new_count);
   AddChange(change);
   return absl::OkStatus();
@@ -144,7 +160,10 @@ absl::Status TransactionAssembler::On(const PgoutputUpdate& update) {
   PGDUET_ASSIGN_OR_RETURN(const bool wanted, BeforeChange());
   if (!wanted) return absl::OkStatus();
   Change change{.kind = ChangeKind::kUpdate, .old_row = update.old_kind};
-  PGDUET_ASSIGN_OR_RETURN(change.relation, RelationIndex(update.relation, update.old_kind == OldRow::kNone ? nullptr : &update.old_row, &update.new_row));
+  PGDUET_ASSIGN_OR_RETURN(
+      change.relation,
+      RelationIndex(update.relation, update.old_kind == OldRow::kNone ? nullptr : &update.old_row,
+                    &update.new_row));
   AddRow(update.new_row, change.new_begin, change.new_count);
   if (update.old_kind != OldRow::kNone) AddRow(update.old_row, change.old_begin, change.old_count);
   AddChange(change);
@@ -184,7 +203,8 @@ absl::Status TransactionAssembler::On(const PgoutputMessageText& message) {
   }
   if (message.prefix != kMarkerPrefix) return absl::OkStatus();
   if (!our_origin_) {
-    LogWarning("capture", "marker without our origin was ignored", {{"lsn", message.lsn.ToString()}});
+    LogWarning("capture", "marker without our origin was ignored",
+               {{"lsn", message.lsn.ToString()}});
     return absl::OkStatus();
   }
   if (marker_) return absl::OkStatus();

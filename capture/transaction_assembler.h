@@ -1,8 +1,9 @@
 // Builds transactions from decoded messages, chunk by chunk, and sorts out whose they are.
 //
-// A transaction of ours (replication origin "pgduet:<group>:..." and the marker as its first statement) is not handed on:
-// its marker is. Everything else is handed on as chunks of about kChunkBytesTarget; only one chunk is in memory. Empty
-// transactions give no chunk. One thread; no I/O.
+// A transaction of ours (replication origin "pgduet:<group>:..." and the marker as its first
+// statement) is not handed on: its marker is. Everything else is handed on as chunks of about
+// kChunkBytesTarget; only one chunk is in memory. Empty transactions give no chunk. One thread; no
+// I/O.
 #pragma once
 
 #include <functional>
@@ -26,7 +27,8 @@ class AssemblerSink {
   // A transaction of this database begins to have changes.
   virtual absl::Status TransactionBegins(const LocalTransaction& transaction) = 0;
   // `end_lsn` is valid in the last chunk only.
-  virtual absl::Status Chunk(const LocalTransaction& transaction, ChangeBatch batch, bool last, Lsn end_lsn) = 0;
+  virtual absl::Status Chunk(const LocalTransaction& transaction, ChangeBatch batch, bool last,
+                             Lsn end_lsn) = 0;
   // A transaction of ours was passed: what it applied is in effect from here on.
   virtual void Applied(const AppliedMarker& marker) = 0;
   virtual void Barrier(std::string_view token) = 0;
@@ -60,7 +62,8 @@ class TransactionAssembler {
   // OK and true when the change is to be added; makes room by handing on a full chunk.
   absl::StatusOr<bool> BeforeChange();
   // The rows that the change has are given: they must have the relation's columns.
-  absl::StatusOr<uint32_t> RelationIndex(uint32_t oid, const std::vector<Value>* old_row, const std::vector<Value>* new_row);
+  absl::StatusOr<uint32_t> RelationIndex(uint32_t oid, const std::vector<Value>* old_row,
+                                         const std::vector<Value>* new_row);
   absl::Status CheckMarked() const;
   void AddRow(const std::vector<Value>& row, uint32_t& begin, uint32_t& count);
   void AddChange(Change change);

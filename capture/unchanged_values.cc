@@ -32,7 +32,8 @@ uint64_t FromOldRow(ChangeBatch& batch, const Change& change) {
 
 }  // namespace
 
-absl::StatusOr<uint64_t> UnchangedValues::Complete(const LocalTransaction& transaction, ChangeBatch& batch) {
+absl::StatusOr<uint64_t> UnchangedValues::Complete(const LocalTransaction& transaction,
+                                                   ChangeBatch& batch) {
   uint64_t unavailable = 0;
   for (const Change& change : batch.changes) {
     if (change.kind != ChangeKind::kUpdate || FromOldRow(batch, change) == 0) continue;
@@ -48,13 +49,16 @@ absl::StatusOr<uint64_t> UnchangedValues::Complete(const LocalTransaction& trans
 
 absl::Status UnchangedValues::Connect() {
   if (connection_ != nullptr) return absl::OkStatus();
-  PGDUET_ASSIGN_OR_RETURN(connection_, PgConnection::Open({.conninfo = conninfo_, .application_name = "pgduet capture values",
-                                                           .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(connection_,
+                          PgConnection::Open({.conninfo = conninfo_,
+                                              .application_name = "pgduet capture values",
+                                              .settings = PinnedSettings()}));
   return absl::OkStatus();
 }
 
-// A commit is in the WAL before other sessions see it, and long before when it waits for a synchronous standby. A row that is not
-// there yet must not be taken for one that has gone: nothing would complete the value later.
+// A commit is in the WAL before other sessions see it, and long before when it waits for a
+// synchronous standby. A row that is not there yet must not be taken for one that has gone: nothing
+// would complete the value later.
 absl::Status UnchangedValues::WaitVisible(const LocalTransaction& transaction) {
   if (visible_ == transaction.commit_lsn) return absl::OkStatus();
   const absl::Time until = absl::Now() + kVisibleWithin;
@@ -62,26 +66,29 @@ absl::Status UnchangedValues::WaitVisible(const LocalTransaction& transaction) {
     PGDUET_RETURN_IF_ERROR(Connect());
     PGDUET_ASSIGN_OR_RETURN(
         const PgResult visible,
-        connection_->Query("SELECT age($1::xid) > age(pg_snapshot_xmax(now.snapshot)::xid) AND NOT EXISTS "
-                           "(SELECT FROM pg_snapshot_xip(now.snapshot) AS running WHERE running::xid = $1::xid) "
-                           "FROM (SELECT pg_current_snapshot() AS snapshot OFFSET 0) now",
-                           {std::to_string(transaction.xid)}));
+        connection_->Query(
+            "SELECT age($1::xid) > age(pg_snapshot_xmax(now.snapshot)::xid) AND NOT EXISTS "
+            "(SELECT FROM pg_snapshot_xip(now.snapshot) AS running WHERE running::xid = $1::xid) "
+            "FROM (SELECT pg_current_snapshot() AS snapshot OFFSET 0) now",
+            {std::to_string(transaction.xid)}));
     if (visible.Bool(0, 0)) break;
-    if (absl::Now() > until) return absl::UnavailableError("a decoded transaction is not visible yet");
+    if (absl::Now() > until)
+      return absl::UnavailableError("a decoded transaction is not visible yet");
     absl::SleepFor(absl::Milliseconds(1));
   }
   visible_ = transaction.commit_lsn;
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> UnchangedValues::ReadAgain(const LocalTransaction& transaction, ChangeBatch& batch,
-                                                    const Change& change) {
+absl::StatusOr<uint64_t> UnchangedValues::ReadAgain(const LocalTransaction& transaction,
+                                                    ChangeBatch& batch, const Change& change) {
   PGDUET_RETURN_IF_ERROR(WaitVisible(transaction));
   const Relation& relation = batch.RelationOf(change);
   std::string wanted, match;
   std::vector<uint32_t> columns;
   std::vector<std::optional<std::string>> parameters = {
-      absl::FormatTime("%E4Y-%m-%d %H:%M:%E6S+00", absl::FromUnixMicros(transaction.commit_time), absl::UTCTimeZone())};
+      absl::FormatTime("%E4Y-%m-%d %H:%M:%E6S+00", absl::FromUnixMicros(transaction.commit_time),
+                       absl::UTCTimeZone())};
   for (uint32_t column = 0; column < change.new_count; ++column) {
     const Value& value = batch.values[change.new_begin + column];
     const std::string name = QuoteName(relation.columns[column].name);
@@ -96,15 +103,18 @@ absl::StatusOr<uint64_t> UnchangedValues::ReadAgain(const LocalTransaction& tran
   if (match.empty()) return columns.size();
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult row,
-      connection_->Query(fmt::format("SELECT {} FROM {}.{} t WHERE (pg_xact_commit_timestamp_origin(t.xmin)).timestamp = "
-                                     "$1::timestamptz AND (pg_xact_commit_timestamp_origin(t.xmin)).roident = 0{}",
-                                     wanted, QuoteName(relation.schema), QuoteName(relation.name), match),
-                         parameters));
+      connection_->Query(
+          fmt::format(
+              "SELECT {} FROM {}.{} t WHERE (pg_xact_commit_timestamp_origin(t.xmin)).timestamp = "
+              "$1::timestamptz AND (pg_xact_commit_timestamp_origin(t.xmin)).roident = 0{}",
+              wanted, QuoteName(relation.schema), QuoteName(relation.name), match),
+          parameters));
   if (row.rows() != 1) return columns.size();
   for (size_t place = 0; place < columns.size(); ++place) {
     Value& value = batch.values[change.new_begin + columns[place]];
     const int at = static_cast<int>(place);
-    value = row.IsNull(0, at) ? Value{ValueKind::kNull, {}} : Value{ValueKind::kText, batch.arena.Append(row.Text(0, at))};
+    value = row.IsNull(0, at) ? Value{ValueKind::kNull, {}}
+                              : Value{ValueKind::kText, batch.arena.Append(row.Text(0, at))};
   }
   return 0;
 }

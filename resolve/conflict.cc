@@ -4,14 +4,22 @@ namespace pgduet {
 
 std::string_view ConflictKindName(ConflictKind kind) {
   switch (kind) {
-    case ConflictKind::kInsertExists: return "insert_exists";
-    case ConflictKind::kUpdateOriginDiffers: return "update_origin_differs";
-    case ConflictKind::kUpdateExists: return "update_exists";
-    case ConflictKind::kUpdateMissing: return "update_missing";
-    case ConflictKind::kUpdateDeleted: return "update_deleted";
-    case ConflictKind::kDeleteOriginDiffers: return "delete_origin_differs";
-    case ConflictKind::kDeleteMissing: return "delete_missing";
-    case ConflictKind::kMultipleUniqueConflicts: return "multiple_unique_conflicts";
+    case ConflictKind::kInsertExists:
+      return "insert_exists";
+    case ConflictKind::kUpdateOriginDiffers:
+      return "update_origin_differs";
+    case ConflictKind::kUpdateExists:
+      return "update_exists";
+    case ConflictKind::kUpdateMissing:
+      return "update_missing";
+    case ConflictKind::kUpdateDeleted:
+      return "update_deleted";
+    case ConflictKind::kDeleteOriginDiffers:
+      return "delete_origin_differs";
+    case ConflictKind::kDeleteMissing:
+      return "delete_missing";
+    case ConflictKind::kMultipleUniqueConflicts:
+      return "multiple_unique_conflicts";
   }
   return "unknown";
 }

@@ -1,7 +1,8 @@
 // Row changes in flight: relations, values, and a batch of changes with their storage.
 //
-// A ChangeBatch is what one chunk of a transaction holds. Values are views into storage that the batch owns (its
-// arena, or the decoded record that `backing` keeps alive). Move-only; not thread-safe.
+// A ChangeBatch is what one chunk of a transaction holds. Values are views into storage that the
+// batch owns (its arena, or the decoded record that `backing` keeps alive). Move-only; not
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ struct Column {
   std::string type_name;  // schema-qualified where it is not in pg_catalog
   uint32_t type_oid = 0;  // at the origin; another database may use another one
   int32_t type_modifier = -1;
-  bool identity = false;  // part of the replica identity as pgoutput flags it (all columns under FULL)
+  bool identity =
+      false;  // part of the replica identity as pgoutput flags it (all columns under FULL)
   bool operator==(const Column&) const = default;
 };
 
@@ -38,7 +40,8 @@ enum class ValueKind : uint8_t {
   kNull = 'n',
   kText = 't',
   kBinary = 'b',
-  kUnchanged = 'u',  // a large value that the statement did not touch and that could not be read exactly
+  kUnchanged =
+      'u',  // a large value that the statement did not touch and that could not be read exactly
 };
 
 struct Value {
@@ -54,10 +57,11 @@ enum class OldRow : uint8_t { kNone = 0, kKey = 'K', kFull = 'O' };
 
 struct Change {
   ChangeKind kind = ChangeKind::kInsert;
-  OldRow old_row = OldRow::kNone;  // kKey: values of non-identity columns are kNull and mean nothing
-  uint32_t relation = 0;           // index into ChangeBatch::relations
-  uint32_t new_begin = 0;          // into ChangeBatch::values; one value a column, in the relation's order
-  uint32_t new_count = 0;          // 0 for delete and truncate
+  OldRow old_row =
+      OldRow::kNone;       // kKey: values of non-identity columns are kNull and mean nothing
+  uint32_t relation = 0;   // index into ChangeBatch::relations
+  uint32_t new_begin = 0;  // into ChangeBatch::values; one value a column, in the relation's order
+  uint32_t new_count = 0;  // 0 for delete and truncate
   uint32_t old_begin = 0;
   uint32_t old_count = 0;
 };

@@ -1,5 +1,5 @@
-// A position in one PostgreSQL's write-ahead log. Ordered; no implicit integers, no arithmetic but BytesSince.
-// Two LSNs can be compared only within one incarnation (see version.h).
+// A position in one PostgreSQL's write-ahead log. Ordered; no implicit integers, no arithmetic but
+// BytesSince. Two LSNs can be compared only within one incarnation (see version.h).
 #pragma once
 
 #include <compare>

@@ -20,7 +20,7 @@ constexpr uint32_t kEnvelopeHeader = 2;
 constexpr uint32_t kEnvelopeBody = 3;
 constexpr uint32_t kEnvelopeChecksum = 4;
 constexpr uint64_t kOldestProtocol = 1;  // its headers have no closed time
-constexpr size_t kEnvelopeBytes = 32;  // at most: four tags, protocol, two lengths, checksum
+constexpr size_t kEnvelopeBytes = 32;    // at most: four tags, protocol, two lengths, checksum
 
 uint64_t Checksum(std::string_view header, std::string_view body) {
   XXH3_state_t state;

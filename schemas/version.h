@@ -25,9 +25,9 @@ std::string IncarnationToString(Incarnation incarnation);  // 16 hex digits
 using CommitTime = int64_t;
 constexpr CommitTime kOldestTime = INT64_MIN;  // version of rows that nobody stamped
 
-// The place of a transaction at its origin. `sequence` is dense per region and set and serves continuity;
-// `commit_lsn` (the LSN of the commit record) serves coverage: it means the same to every reader, whatever
-// transport numbered the stream.
+// The place of a transaction at its origin. `sequence` is dense per region and set and serves
+// continuity; `commit_lsn` (the LSN of the commit record) serves coverage: it means the same to
+// every reader, whatever transport numbered the stream.
 struct Position {
   Incarnation incarnation = 0;
   uint64_t sequence = 0;
@@ -67,7 +67,8 @@ class AppliedVector {
   std::vector<Position> entries_;
 };
 
-// Text form of a vector for the sidecar's columns, and back (an empty text is an empty vector; anything malformed too).
+// Text form of a vector for the sidecar's columns, and back (an empty text is an empty vector;
+// anything malformed too).
 std::string EncodeVector(const AppliedVector& vector);
 AppliedVector DecodeVector(const std::string& text);
 

@@ -50,7 +50,8 @@ class DirectLog::Writer : public LogWriter {
  private:
   absl::Status Living() const {  // with the mutex held
     if (log_->writer_ == serial_ && !log_->writer_lost_) return absl::OkStatus();
-    return NamedError(absl::StatusCode::kUnavailable, "log_writer_lost", "the applier begins again from its database's progress");
+    return NamedError(absl::StatusCode::kUnavailable, "log_writer_lost",
+                      "the applier begins again from its database's progress");
   }
   const std::shared_ptr<DirectLog> log_;
   const uint64_t serial_;
@@ -67,8 +68,10 @@ class DirectLog::Reader : public LogReader {
 
   absl::StatusOr<std::optional<LogEntry>> Next(absl::Duration timeout) override {
     std::unique_lock lock(log_->mutex_);
-    log_->changed_.wait_for(lock, absl::ToChronoNanoseconds(timeout),
-                            [&] { return interrupted_ || log_->reader_ != serial_ || !log_->entries_.empty() || !log_->fault_.ok(); });
+    log_->changed_.wait_for(lock, absl::ToChronoNanoseconds(timeout), [&] {
+      return interrupted_ || log_->reader_ != serial_ || !log_->entries_.empty() ||
+             !log_->fault_.ok();
+    });
     if (log_->reader_ != serial_) return absl::CancelledError("another reader was opened");
     if (interrupted_) return std::nullopt;
     if (log_->entries_.empty()) {
@@ -101,8 +104,10 @@ class DirectLog::Reader : public LogReader {
 };
 
 DirectLog::DirectLog(TailReader read_tail, size_t queue_bytes_max)
-    : read_tail_(std::move(read_tail)), queue_bytes_max_(queue_bytes_max),
-      next_offset_(absl::ToUnixMicros(absl::Now())), writer_first_offset_(next_offset_) {}
+    : read_tail_(std::move(read_tail)),
+      queue_bytes_max_(queue_bytes_max),
+      next_offset_(absl::ToUnixMicros(absl::Now())),
+      writer_first_offset_(next_offset_) {}
 
 std::shared_ptr<DirectLog> DirectLog::Create(TailReader read_tail, size_t queue_bytes_max) {
   return std::shared_ptr<DirectLog>(new DirectLog(std::move(read_tail), queue_bytes_max));

@@ -100,7 +100,8 @@ absl::Status KafkaAdmin::WaitUntilKnown(const std::string& topic) {
   constexpr absl::Duration kPause = absl::Milliseconds(50);
   const absl::Time deadline = absl::Now() + options_.network_timeout;
   while (true) {
-    absl::Status known = CountPartitions(handle_.get(), options_, topic, options_.network_timeout).status();
+    absl::Status known =
+        CountPartitions(handle_.get(), options_, topic, options_.network_timeout).status();
     if (known.ok()) known = DescribeTopic(topic).status();
     if (ErrorName(known) != "topic_missing" || absl::Now() > deadline) return known;
     absl::SleepFor(kPause);

@@ -26,8 +26,8 @@ class KafkaAdmin {
   static absl::StatusOr<std::unique_ptr<KafkaAdmin>> Open(KafkaOptions options);
 
   // One partition, cleanup.policy=delete, the retention, messages as large as our records. A topic
-  // that exists is left as it is and is OK. Returns when the brokers know the topic. Errors: broker_unreachable, topic_forbidden,
-  // topic_replication_factor.
+  // that exists is left as it is and is OK. Returns when the brokers know the topic. Errors:
+  // broker_unreachable, topic_forbidden, topic_replication_factor.
   absl::Status CreateTopic(const std::string& topic, const TopicSettings& settings);
 
   // Everything that is wrong with the topic, each with the command that mends it; empty: nothing.

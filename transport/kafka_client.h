@@ -67,12 +67,14 @@ struct Watermarks {
 absl::StatusOr<Watermarks> QueryWatermarks(rd_kafka_t* handle, const KafkaOptions& options,
                                            const std::string& topic);
 
-// Asks the brokers what they know of the topic. Errors: topic_missing, topic_forbidden, broker_unreachable.
+// Asks the brokers what they know of the topic. Errors: topic_missing, topic_forbidden,
+// broker_unreachable.
 absl::StatusOr<int> CountPartitions(rd_kafka_t* handle, const KafkaOptions& options,
                                     const std::string& topic, absl::Duration timeout);
 
-// Closes and destroys a consumer on a thread of its own and waits for that, but not for ever: librdkafka 2.0.2 never
-// ends a consumer whose topic was deleted while it read. Such a client is left behind, with a warning.
+// Closes and destroys a consumer on a thread of its own and waits for that, but not for ever:
+// librdkafka 2.0.2 never ends a consumer whose topic was deleted while it read. Such a client is
+// left behind, with a warning.
 void CloseConsumer(KafkaHandle handle);
 
 int ToMilliseconds(absl::Duration duration);

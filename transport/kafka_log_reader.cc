@@ -102,8 +102,8 @@ absl::StatusOr<std::optional<LogEntry>> KafkaLogReader::Next(absl::Duration time
   }
 }
 
-// librdkafka 2.0.2 does not tell when a topic that it reads is deleted: nothing comes, for ever. Other errors of this question
-// are told by the stream itself.
+// librdkafka 2.0.2 does not tell when a topic that it reads is deleted: nothing comes, for ever.
+// Other errors of this question are told by the stream itself.
 absl::Status KafkaLogReader::CheckTopicExists() {
   const auto now = std::chrono::steady_clock::now();
   if (now - topic_seen_at_ < kTopicCheckInterval) return absl::OkStatus();

@@ -137,8 +137,8 @@ void KafkaLogWriter::OnError(rd_kafka_t* handle, int error, const char* reason, 
           : named);
 }
 
-// The first failure stays: what is pending may or may not be in the topic. But what somebody has to mend says more than the loss
-// that it led to.
+// The first failure stays: what is pending may or may not be in the topic. But what somebody has to
+// mend says more than the loss that it led to.
 void KafkaLogWriter::Failed(absl::Status status) {
   const bool tells_the_cause = IsLost(status_) && absl::IsFailedPrecondition(status);
   if (status_.ok() || tells_the_cause) status_ = std::move(status);

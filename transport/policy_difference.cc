@@ -44,9 +44,10 @@ std::string DescribePolicyDifference(std::string_view here, std::string_view the
 }
 
 absl::Status PolicyMismatch(std::string_view detail) {
-  return NamedError(absl::StatusCode::kFailedPrecondition, "policy_mismatch",
-                    fmt::format("origin has other policies than this region: {}", detail),
-                    "Give both agents the same configuration file and restart the one that has the old one.");
+  return NamedError(
+      absl::StatusCode::kFailedPrecondition, "policy_mismatch",
+      fmt::format("origin has other policies than this region: {}", detail),
+      "Give both agents the same configuration file and restart the one that has the old one.");
 }
 
 }  // namespace pgduet

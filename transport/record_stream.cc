@@ -100,10 +100,10 @@ absl::Status RecordStream::CheckIncarnation(const RecordHeader& header) const {
 
 absl::Status RecordStream::CheckPolicy(const RecordHeader& header) const {
   if (header.policy_hash == options_.policy_hash) return absl::OkStatus();
-  return PolicyMismatch(peer_policy_text_.empty()
-                            ? fmt::format("hash here={:016x} there={:016x}", options_.policy_hash,
-                                          header.policy_hash)
-                            : DescribePolicyDifference(options_.policy_text, peer_policy_text_));
+  return PolicyMismatch(
+      peer_policy_text_.empty()
+          ? fmt::format("hash here={:016x} there={:016x}", options_.policy_hash, header.policy_hash)
+          : DescribePolicyDifference(options_.policy_text, peer_policy_text_));
 }
 
 // Two different transactions under one number: two writers have counted differently.
@@ -127,7 +127,8 @@ absl::StatusOr<StreamEvent> RecordStream::AcceptHeartbeat(RawRecord raw, int64_t
   PGDUET_RETURN_IF_ERROR(CheckIncarnation(header));
   if (header.sequence < applied_.sequence) return StreamEvent{};
   PGDUET_RETURN_IF_ERROR(CheckNotForked(header));
-  // An agent that is restarted with a new file leaves heartbeats of the old one behind: no row depends on them.
+  // An agent that is restarted with a new file leaves heartbeats of the old one behind: no row
+  // depends on them.
   doubt_ = CheckPolicy(header);
   if (!doubt_.ok()) return StreamEvent{};
   if (header.sequence > applied_.sequence) {

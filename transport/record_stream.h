@@ -58,7 +58,8 @@ class RecordStream {
   // The place of the reader's database when the transaction being read is undone.
   const Position& applied() const { return applied_; }
 
-  // policy_mismatch while the newest entry is a heartbeat of other policies: an error once nothing better comes.
+  // policy_mismatch while the newest entry is a heartbeat of other policies: an error once nothing
+  // better comes.
   const absl::Status& doubt() const { return doubt_; }
 
  private:

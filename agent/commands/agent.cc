@@ -2,13 +2,12 @@
 #include <cstdlib>
 #include <fstream>
 
-#include <unistd.h>
-
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
 #include <fmt/format.h>
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
+#include <unistd.h>
 
 #ifdef PGDUET_HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -54,9 +53,11 @@ double ResidentBytes() {
 }
 
 // The port may still be held by an agent that is just ending.
-absl::StatusOr<std::unique_ptr<HttpServer>> StartHttp(const std::string& address, const HttpCallbacks& callbacks,
+absl::StatusOr<std::unique_ptr<HttpServer>> StartHttp(const std::string& address,
+                                                      const HttpCallbacks& callbacks,
                                                       prometheus::Registry& registry) {
-  absl::StatusOr<std::unique_ptr<HttpServer>> server = HttpServer::Start(address, callbacks, registry);
+  absl::StatusOr<std::unique_ptr<HttpServer>> server =
+      HttpServer::Start(address, callbacks, registry);
   for (int attempt = 0; attempt < 20 && !server.ok(); ++attempt) {
     absl::SleepFor(absl::Milliseconds(250));
     server = HttpServer::Start(address, callbacks, registry);
@@ -65,7 +66,8 @@ absl::StatusOr<std::unique_ptr<HttpServer>> StartHttp(const std::string& address
 }
 
 // Until SIGTERM or SIGINT; tells systemd and Prometheus how we are every second.
-void ServeUntilStopped(const RegionAgent& agent, const sigset_t& signals, prometheus::Gauge& resident_bytes) {
+void ServeUntilStopped(const RegionAgent& agent, const sigset_t& signals,
+                       prometheus::Gauge& resident_bytes) {
   bool told_ready = false;
   const timespec second{.tv_sec = 1, .tv_nsec = 0};
   while (sigtimedwait(&signals, nullptr, &second) < 0) {
@@ -84,28 +86,40 @@ void ServeUntilStopped(const RegionAgent& agent, const sigset_t& signals, promet
 
 int RunAgent(const Invocation& invocation, const AgentOptions& options) {
   const sigset_t signals = BlockStopSignals();
-  ConfigureLog(options.log_format == "json" ? LogFormat::kJson : LogFormat::kLogfmt, LevelOf(options.log_level),
-               invocation.region);
+  ConfigureLog(options.log_format == "json" ? LogFormat::kJson : LogFormat::kLogfmt,
+               LevelOf(options.log_level), invocation.region);
   prometheus::Registry registry;
-  prometheus::BuildGauge().Name("pgduet_build_info").Help("1; the version is the label.").Register(registry)
-      .Add({{"version", PGDUET_VERSION}}).Set(1);
-  prometheus::Gauge& resident_bytes = prometheus::BuildGauge().Name("process_resident_memory_bytes")
-                                          .Help("Resident memory of the agent.").Register(registry).Add({});
+  prometheus::BuildGauge()
+      .Name("pgduet_build_info")
+      .Help("1; the version is the label.")
+      .Register(registry)
+      .Add({{"version", PGDUET_VERSION}})
+      .Set(1);
+  prometheus::Gauge& resident_bytes = prometheus::BuildGauge()
+                                          .Name("process_resident_memory_bytes")
+                                          .Help("Resident memory of the agent.")
+                                          .Register(registry)
+                                          .Add({});
   resident_bytes.Set(ResidentBytes());
-  absl::StatusOr<std::unique_ptr<RegionAgent>> agent = RegionAgent::Create(invocation.config, invocation.region, registry);
+  absl::StatusOr<std::unique_ptr<RegionAgent>> agent =
+      RegionAgent::Create(invocation.config, invocation.region, registry);
   if (!agent.ok()) return Fail(agent.status());
   std::unique_ptr<HttpServer> http;
   if (invocation.self().http != "off") {
     const RegionAgent& running = **agent;
     absl::StatusOr<std::unique_ptr<HttpServer>> started =
         StartHttp(invocation.self().http,
-                  {.status = [&running] { return running.Status(); }, .alive = [&running] { return running.Alive(); },
+                  {.status = [&running] { return running.Status(); },
+                   .alive = [&running] { return running.Alive(); },
                    .ready = [&running] { return running.Ready(); }},
                   registry);
     if (!started.ok()) return Fail(started.status());
     http = *std::move(started);
   }
-  LogInfo("agent", "started", {{"version", PGDUET_VERSION}, {"group", invocation.config.group}, {"http", invocation.self().http}});
+  LogInfo("agent", "started",
+          {{"version", PGDUET_VERSION},
+           {"group", invocation.config.group},
+           {"http", invocation.self().http}});
   if (absl::Status status = (*agent)->Start(); !status.ok()) return Fail(status);
   ServeUntilStopped(**agent, signals, resident_bytes);
   NotifySystemd("STOPPING=1");

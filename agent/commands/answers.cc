@@ -13,7 +13,8 @@ namespace pgduet {
 
 int Fail(const absl::Status& status) {
   fmt::print(stderr, "error: {} [{}]\n", std::string(status.message()), ErrorName(status));
-  if (const std::string remedy = ErrorRemedy(status); !remedy.empty()) fmt::print(stderr, "  {}\n", remedy);
+  if (const std::string remedy = ErrorRemedy(status); !remedy.empty())
+    fmt::print(stderr, "  {}\n", remedy);
   return kExitFailure;
 }
 
@@ -21,7 +22,9 @@ int RunCheck(const Invocation& invocation) {
   Findings findings;
   const RegionConfig& self = invocation.self();
   absl::StatusOr<std::unique_ptr<PgConnection>> connection =
-      PgConnection::Open({.conninfo = self.postgres, .application_name = "pgduet check", .settings = PinnedSettings()});
+      PgConnection::Open({.conninfo = self.postgres,
+                          .application_name = "pgduet check",
+                          .settings = PinnedSettings()});
   AddStatus(findings, connection.status());
   if (connection.ok()) {
     CheckServer(invocation.config, self, **connection, findings);
@@ -31,14 +34,19 @@ int RunCheck(const Invocation& invocation) {
   }
   CheckKafka(invocation.config, self, findings);
   if (invocation.json) {
-    nlohmann::ordered_json json = {{"region", self.name}, {"ok", !HasErrors(findings)}, {"findings", nlohmann::json::array()}};
+    nlohmann::ordered_json json = {
+        {"region", self.name}, {"ok", !HasErrors(findings)}, {"findings", nlohmann::json::array()}};
     for (const Finding& one : findings) {
-      json["findings"].push_back({{"severity", SeverityName(one.severity)}, {"name", one.name}, {"what", one.what}, {"remedy", one.remedy}});
+      json["findings"].push_back({{"severity", SeverityName(one.severity)},
+                                  {"name", one.name},
+                                  {"what", one.what},
+                                  {"remedy", one.remedy}});
     }
     fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     for (const Finding& one : findings) {
-      fmt::print("{:<8} {} [{}]\n         {}\n", SeverityName(one.severity), one.what, one.name, one.remedy);
+      fmt::print("{:<8} {} [{}]\n         {}\n", SeverityName(one.severity), one.what, one.name,
+                 one.remedy);
     }
     fmt::print("{}: {}\n", self.name, HasErrors(findings) ? "not ready" : "ready");
   }
@@ -47,7 +55,9 @@ int RunCheck(const Invocation& invocation) {
 
 int RunVersion(bool json) {
   if (json) {
-    fmt::print("{}\n", nlohmann::ordered_json{{"version", PGDUET_VERSION}, {"protocol", kProtocolVersion}}.dump());
+    fmt::print(
+        "{}\n",
+        nlohmann::ordered_json{{"version", PGDUET_VERSION}, {"protocol", kProtocolVersion}}.dump());
   } else {
     fmt::print("pgduet {} (protocol {})\n", PGDUET_VERSION, kProtocolVersion);
   }

@@ -1,5 +1,6 @@
-// The commands of the pgduet program. Each takes what the command line said and returns the exit code:
-// 0 ok, 1 failure, 2 usage, 3 lagging, 4 diverged. Data goes to standard output, messages to standard error.
+// The commands of the pgduet program. Each takes what the command line said and returns the exit
+// code: 0 ok, 1 failure, 2 usage, 3 lagging, 4 diverged. Data goes to standard output, messages to
+// standard error.
 #pragma once
 
 #include <string>

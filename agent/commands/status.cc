@@ -30,48 +30,63 @@ Json AskAgent(const RegionConfig& region) {
 }
 
 absl::StatusOr<Json> AskDatabase(const RegionConfig& region) {
-  PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = region.postgres, .application_name = "pgduet status", .settings = {}}));
+  PGDUET_ASSIGN_OR_RETURN(
+      const std::unique_ptr<PgConnection> connection,
+      PgConnection::Open(
+          {.conninfo = region.postgres, .application_name = "pgduet status", .settings = {}}));
   absl::StatusOr<PgResult> rows = connection->Query(
-      "SELECT region, coalesce(sequence, 0), coalesce(commit_lsn::text, ''), coalesce(lag_seconds, -1) FROM pgduet.lag ORDER BY rank");
+      "SELECT region, coalesce(sequence, 0), coalesce(commit_lsn::text, ''), coalesce(lag_seconds, "
+      "-1) FROM pgduet.lag ORDER BY rank");
   if (!rows.ok()) {
-    return Renamed(rows.status(), absl::StatusCode::kFailedPrecondition, "not_initialized", "Run 'pgduet init' for this region.");
+    return Renamed(rows.status(), absl::StatusCode::kFailedPrecondition, "not_initialized",
+                   "Run 'pgduet init' for this region.");
   }
   Json origins = Json::array();
   for (int row = 0; row < rows->rows(); ++row) {
-    origins.push_back({{"origin", rows->Text(row, 0)}, {"sequence", rows->Int(row, 1)}, {"commit_lsn", rows->Text(row, 2)},
+    origins.push_back({{"origin", rows->Text(row, 0)},
+                       {"sequence", rows->Int(row, 1)},
+                       {"commit_lsn", rows->Text(row, 2)},
                        {"lag_seconds", std::atof(std::string(rows->Text(row, 3)).c_str())}});
   }
   PGDUET_ASSIGN_OR_RETURN(const PgResult counts,
-                          connection->Query("SELECT (SELECT count(*) FROM pgduet.conflict), (SELECT count(*) FROM pgduet.tombstone)"));
-  return Json{{"applied", origins}, {"conflicts", counts.Int(0, 0)}, {"tombstones", counts.Int(0, 1)}};
+                          connection->Query("SELECT (SELECT count(*) FROM pgduet.conflict), "
+                                            "(SELECT count(*) FROM pgduet.tombstone)"));
+  return Json{
+      {"applied", origins}, {"conflicts", counts.Int(0, 0)}, {"tombstones", counts.Int(0, 1)}};
 }
 
-std::string Seconds(double seconds) { return seconds < 0 ? "never heard" : fmt::format("{:.3f} s", seconds); }
+std::string Seconds(double seconds) {
+  return seconds < 0 ? "never heard" : fmt::format("{:.3f} s", seconds);
+}
 
 void PrintStatus(const Json& json) {
   const Json& agent = json["agent"];
   fmt::print("region {}: agent {}\n", json["region"].get<std::string>(),
              agent.is_null() ? "does not answer" : agent["state"].get<std::string>());
   if (!agent.is_null() && agent.contains("message")) {
-    fmt::print("  {} [{}]\n  {}\n", agent["message"].get<std::string>(), agent["error"].get<std::string>(), agent["remedy"].get<std::string>());
+    fmt::print("  {} [{}]\n  {}\n", agent["message"].get<std::string>(),
+               agent["error"].get<std::string>(), agent["remedy"].get<std::string>());
   }
   if (!agent.is_null()) {
     TextTable streams({"stream", "state", "sequence", "commit LSN", "error"});
     for (const Json& one : agent["streams"]) {
-      streams.Add({one["name"], one["state"], std::to_string(one["sequence"].get<uint64_t>()), one["commit_lsn"], one["error"]});
+      streams.Add({one["name"], one["state"], std::to_string(one["sequence"].get<uint64_t>()),
+                   one["commit_lsn"], one["error"]});
     }
     fmt::print("{}", streams.ToString());
     for (const Json& one : agent["streams"]) {
       if (one["error"] == "") continue;
-      fmt::print("{}: {}\n  {}\n", one["name"].get<std::string>(), one["message"].get<std::string>(), one["remedy"].get<std::string>());
+      fmt::print("{}: {}\n  {}\n", one["name"].get<std::string>(),
+                 one["message"].get<std::string>(), one["remedy"].get<std::string>());
     }
   }
   TextTable origins({"origin", "applied sequence", "commit LSN", "lag"});
   for (const Json& one : json["database"]["applied"]) {
-    origins.Add({one["origin"], std::to_string(one["sequence"].get<int64_t>()), one["commit_lsn"], Seconds(one["lag_seconds"])});
+    origins.Add({one["origin"], std::to_string(one["sequence"].get<int64_t>()), one["commit_lsn"],
+                 Seconds(one["lag_seconds"])});
   }
-  fmt::print("{}conflicts logged: {}   tombstones: {}\n", origins.ToString(), json["database"]["conflicts"].get<int64_t>(),
+  fmt::print("{}conflicts logged: {}   tombstones: {}\n", origins.ToString(),
+             json["database"]["conflicts"].get<int64_t>(),
              json["database"]["tombstones"].get<int64_t>());
 }
 
@@ -80,7 +95,9 @@ void PrintStatus(const Json& json) {
 int RunStatus(const Invocation& invocation) {
   absl::StatusOr<Json> database = AskDatabase(invocation.self());
   if (!database.ok()) return Fail(database.status());
-  Json json = {{"region", invocation.region}, {"agent", AskAgent(invocation.self())}, {"database", *database}};
+  Json json = {{"region", invocation.region},
+               {"agent", AskAgent(invocation.self())},
+               {"database", *database}};
   if (invocation.json) {
     fmt::print("{}\n", json.dump(2));
   } else {
@@ -102,7 +119,11 @@ int RunLag(const Invocation& invocation, const LagOptions& options) {
     table.Add({one["origin"], Seconds(seconds)});
   }
   if (invocation.json) {
-    fmt::print("{}\n", Json{{"region", invocation.region}, {"max_seconds", options.max_seconds}, {"lagging", lagging}, {"origins", origins}}.dump(2));
+    fmt::print("{}\n", Json{{"region", invocation.region},
+                            {"max_seconds", options.max_seconds},
+                            {"lagging", lagging},
+                            {"origins", origins}}
+                           .dump(2));
   } else {
     fmt::print("{}", table.ToString());
   }

@@ -8,20 +8,25 @@ namespace pgduet {
 
 std::string_view SeverityName(Severity severity) {
   switch (severity) {
-    case Severity::kInfo: return "info";
-    case Severity::kWarning: return "warning";
-    case Severity::kError: return "error";
+    case Severity::kInfo:
+      return "info";
+    case Severity::kWarning:
+      return "warning";
+    case Severity::kError:
+      return "error";
   }
   return "";
 }
 
 bool HasErrors(const Findings& findings) {
-  return std::any_of(findings.begin(), findings.end(), [](const Finding& one) { return one.severity == Severity::kError; });
+  return std::any_of(findings.begin(), findings.end(),
+                     [](const Finding& one) { return one.severity == Severity::kError; });
 }
 
 void AddStatus(Findings& findings, const absl::Status& status) {
   if (status.ok()) return;
-  findings.push_back({Severity::kError, ErrorName(status), std::string(status.message()), ErrorRemedy(status)});
+  findings.push_back(
+      {Severity::kError, ErrorName(status), std::string(status.message()), ErrorRemedy(status)});
 }
 
 }  // namespace pgduet

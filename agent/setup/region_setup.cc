@@ -57,7 +57,8 @@ absl::Status RegionSetup::Do(const std::string& sql, const std::string& done) {
   if (absl::Status status = admin_->Query(sql).status(); !status.ok()) {
     if (SqlState(status) != "42501") return WithContext(status, done);
     return WithContext(Renamed(status, absl::StatusCode::kFailedPrecondition, "admin_right_missing",
-                               fmt::format("Configure postgres_admin for region {} with a role that may, or run it yourself: {};",
+                               fmt::format("Configure postgres_admin for region {} with a role "
+                                           "that may, or run it yourself: {};",
                                            region_.name, sql)),
                        done);
   }
@@ -83,39 +84,52 @@ absl::Status RegionSetup::Run() {
 absl::Status RegionSetup::MakeRole() {
   const std::string user = ConninfoValue(region_.postgres, "user");
   if (region_.postgres_admin.empty() || user.empty()) return absl::OkStatus();
-  PGDUET_ASSIGN_OR_RETURN(const bool there, Exists(*admin_, "SELECT 1 FROM pg_roles WHERE rolname = $1", {user}));
+  PGDUET_ASSIGN_OR_RETURN(const bool there,
+                          Exists(*admin_, "SELECT 1 FROM pg_roles WHERE rolname = $1", {user}));
   if (there) return absl::OkStatus();
   std::string sql = fmt::format("CREATE ROLE {} LOGIN REPLICATION", QuoteName(user));
   const std::string password = ConninfoValue(region_.postgres, "password");
-  if (!password.empty()) sql += " PASSWORD " + (dry_run_ ? "'***'" : admin_->QuoteLiteral(password));
+  if (!password.empty())
+    sql += " PASSWORD " + (dry_run_ ? "'***'" : admin_->QuoteLiteral(password));
   return Do(sql, fmt::format("role {} created", user));
 }
 
 absl::Status RegionSetup::Connect() {
-  PGDUET_ASSIGN_OR_RETURN(admin_, PgConnection::Open({.conninfo = region_.admin_conninfo(), .application_name = "pgduet init", .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(admin_, PgConnection::Open({.conninfo = region_.admin_conninfo(),
+                                                      .application_name = "pgduet init",
+                                                      .settings = PinnedSettings()}));
   PGDUET_RETURN_IF_ERROR(admin_->Query("SET client_min_messages = warning").status());
   PGDUET_RETURN_IF_ERROR(MakeRole());
   absl::StatusOr<std::unique_ptr<PgConnection>> runtime =
-      PgConnection::Open({.conninfo = region_.postgres, .application_name = "pgduet init", .settings = PinnedSettings()});
+      PgConnection::Open({.conninfo = region_.postgres,
+                          .application_name = "pgduet init",
+                          .settings = PinnedSettings()});
   if (!runtime.ok() && dry_run_) {
-    fmt::print("-- the rest is printed once the role of the agent's conninfo exists and may connect\n");
+    fmt::print(
+        "-- the rest is printed once the role of the agent's conninfo exists and may connect\n");
     return absl::CancelledError();
   }
   PGDUET_RETURN_IF_ERROR(runtime.status());
   runtime_ = *std::move(runtime);
-  PGDUET_ASSIGN_OR_RETURN(const PgResult role,
-                          runtime_->Query("SELECT quote_ident(current_user), rolsuper, rolreplication FROM pg_roles WHERE rolname = current_user"));
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult role,
+      runtime_->Query("SELECT quote_ident(current_user), rolsuper, rolreplication FROM pg_roles "
+                      "WHERE rolname = current_user"));
   role_ = std::string(role.Text(0, 0));
   role_is_super_ = role.Bool(0, 1);
   role_replicates_ = role.Bool(0, 2);
   PGDUET_ASSIGN_OR_RETURN(const PgResult same,
-                          admin_->Query("SELECT (SELECT system_identifier FROM pg_control_system())::text || current_database()"));
+                          admin_->Query("SELECT (SELECT system_identifier FROM "
+                                        "pg_control_system())::text || current_database()"));
   PGDUET_ASSIGN_OR_RETURN(const PgResult ours,
-                          runtime_->Query("SELECT (SELECT system_identifier FROM pg_control_system())::text || current_database()"));
+                          runtime_->Query("SELECT (SELECT system_identifier FROM "
+                                          "pg_control_system())::text || current_database()"));
   if (same.Text(0, 0) == ours.Text(0, 0)) return absl::OkStatus();
-  return NamedError(absl::StatusCode::kFailedPrecondition, "admin_database_differs",
-                    fmt::format("postgres and postgres_admin lead to different databases: region={}", region_.name),
-                    "Give both the same host, port and dbname.");
+  return NamedError(
+      absl::StatusCode::kFailedPrecondition, "admin_database_differs",
+      fmt::format("postgres and postgres_admin lead to different databases: region={}",
+                  region_.name),
+      "Give both the same host, port and dbname.");
 }
 
 absl::Status RegionSetup::RefuseUnready() {
@@ -124,26 +138,34 @@ absl::Status RegionSetup::RefuseUnready() {
   CheckTables(config_, *admin_, findings);
   std::string list;
   for (const Finding& one : findings) {
-    if (one.severity == Severity::kError) list += fmt::format("\n  {} [{}]\n    {}", one.what, one.name, one.remedy);
+    if (one.severity == Severity::kError)
+      list += fmt::format("\n  {} [{}]\n    {}", one.what, one.name, one.remedy);
   }
   if (list.empty()) return absl::OkStatus();
-  return NamedError(absl::StatusCode::kFailedPrecondition, "not_ready", "the database is not ready:" + list,
+  return NamedError(absl::StatusCode::kFailedPrecondition, "not_ready",
+                    "the database is not ready:" + list,
                     "Mend these and run 'pgduet init' again; nothing was changed.");
 }
 
 absl::Status RegionSetup::MakeSidecar() {
-  PGDUET_ASSIGN_OR_RETURN(const bool there, Exists(*admin_, "SELECT 1 FROM pg_namespace WHERE nspname = 'pgduet'", {}));
-  if (!there) PGDUET_RETURN_IF_ERROR(Do("CREATE SCHEMA pgduet AUTHORIZATION " + role_, "schema pgduet created"));
-  PGDUET_RETURN_IF_ERROR(Do("REVOKE ALL ON SCHEMA pgduet FROM PUBLIC", "schema pgduet closed to others"));
+  PGDUET_ASSIGN_OR_RETURN(
+      const bool there, Exists(*admin_, "SELECT 1 FROM pg_namespace WHERE nspname = 'pgduet'", {}));
+  if (!there)
+    PGDUET_RETURN_IF_ERROR(
+        Do("CREATE SCHEMA pgduet AUTHORIZATION " + role_, "schema pgduet created"));
+  PGDUET_RETURN_IF_ERROR(
+      Do("REVOKE ALL ON SCHEMA pgduet FROM PUBLIC", "schema pgduet closed to others"));
   if (dry_run_) {
     fmt::print("{}", SidecarSql());
     if (there) {
-      PGDUET_ASSIGN_OR_RETURN(has_identity_, Exists(*runtime_, "SELECT 1 FROM pgduet.identity", {}));
+      PGDUET_ASSIGN_OR_RETURN(has_identity_,
+                              Exists(*runtime_, "SELECT 1 FROM pgduet.identity", {}));
     }
     return absl::OkStatus();
   }
   PGDUET_RETURN_IF_ERROR(runtime_->Query("SET client_min_messages = warning").status());
-  PGDUET_RETURN_IF_ERROR(WithContext(runtime_->Query(std::string(SidecarSql())).status(), "create the sidecar tables"));
+  PGDUET_RETURN_IF_ERROR(WithContext(runtime_->Query(std::string(SidecarSql())).status(),
+                                     "create the sidecar tables"));
   Say("sidecar tables are in place");
   PGDUET_ASSIGN_OR_RETURN(has_identity_, Exists(*runtime_, "SELECT 1 FROM pgduet.identity", {}));
   return absl::OkStatus();
@@ -151,17 +173,23 @@ absl::Status RegionSetup::MakeSidecar() {
 
 absl::Status RegionSetup::Grant() {
   if (role_is_super_) return absl::OkStatus();
-  if (!role_replicates_) PGDUET_RETURN_IF_ERROR(Do(fmt::format("ALTER ROLE {} REPLICATION", role_), "role may replicate"));
-  PGDUET_RETURN_IF_ERROR(Do("GRANT SET ON PARAMETER session_replication_role TO " + role_, "role may apply without firing triggers"));
+  if (!role_replicates_)
+    PGDUET_RETURN_IF_ERROR(
+        Do(fmt::format("ALTER ROLE {} REPLICATION", role_), "role may replicate"));
+  PGDUET_RETURN_IF_ERROR(Do("GRANT SET ON PARAMETER session_replication_role TO " + role_,
+                            "role may apply without firing triggers"));
   for (const char* function : kOriginFunctions) {
-    PGDUET_RETURN_IF_ERROR(Do(fmt::format("GRANT EXECUTE ON FUNCTION pg_catalog.{} TO {}", function, role_),
-                              fmt::format("role may call {}", function)));
+    PGDUET_RETURN_IF_ERROR(
+        Do(fmt::format("GRANT EXECUTE ON FUNCTION pg_catalog.{} TO {}", function, role_),
+           fmt::format("role may call {}", function)));
   }
   for (const TableConfig& table : config_.tables) {
-    PGDUET_RETURN_IF_ERROR(Do(fmt::format("GRANT USAGE ON SCHEMA {} TO {}", QuoteName(table.schema), role_),
-                              fmt::format("role may use schema {}", table.schema)));
-    PGDUET_RETURN_IF_ERROR(Do(fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}", table.QuotedName(), role_),
-                              fmt::format("role may write {}", table.QualifiedName())));
+    PGDUET_RETURN_IF_ERROR(
+        Do(fmt::format("GRANT USAGE ON SCHEMA {} TO {}", QuoteName(table.schema), role_),
+           fmt::format("role may use schema {}", table.schema)));
+    PGDUET_RETURN_IF_ERROR(Do(
+        fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}", table.QuotedName(), role_),
+        fmt::format("role may write {}", table.QualifiedName())));
   }
   return absl::OkStatus();
 }
@@ -169,83 +197,115 @@ absl::Status RegionSetup::Grant() {
 absl::Status RegionSetup::MakePublication() {
   const std::string name = QuoteName(PublicationName(config_.group, config_.set));
   std::string tables;
-  for (const TableConfig& table : config_.tables) tables += (tables.empty() ? "" : ", ") + table.QuotedName();
-  PGDUET_ASSIGN_OR_RETURN(const bool there, Exists(*admin_, "SELECT 1 FROM pg_publication WHERE pubname = $1",
-                                                   {PublicationName(config_.group, config_.set)}));
+  for (const TableConfig& table : config_.tables)
+    tables += (tables.empty() ? "" : ", ") + table.QuotedName();
+  PGDUET_ASSIGN_OR_RETURN(const bool there,
+                          Exists(*admin_, "SELECT 1 FROM pg_publication WHERE pubname = $1",
+                                 {PublicationName(config_.group, config_.set)}));
   if (!there) {
-    return Do(fmt::format("CREATE PUBLICATION {} FOR TABLE {} WITH (publish_via_partition_root = true)", name, tables),
-              "publication created");
+    return Do(
+        fmt::format("CREATE PUBLICATION {} FOR TABLE {} WITH (publish_via_partition_root = true)",
+                    name, tables),
+        "publication created");
   }
-  PGDUET_ASSIGN_OR_RETURN(const bool same,
-                          Exists(*admin_,
-                                 "SELECT 1 WHERE (SELECT array_agg(schemaname || '.' || tablename ORDER BY 1) FROM "
-                                 "(SELECT schemaname::text, tablename::text FROM pg_publication_tables WHERE pubname = $1 ORDER BY 1, 2) t) "
-                                 "IS NOT DISTINCT FROM $2::text[]",
-                                 {PublicationName(config_.group, config_.set), [&] {
-                                    ArrayLiteral names;
-                                    for (const TableConfig& table : config_.tables) names.Add(table.QualifiedName());
-                                    return std::move(names).Finish();
-                                  }()}));
+  PGDUET_ASSIGN_OR_RETURN(
+      const bool same,
+      Exists(*admin_,
+             "SELECT 1 WHERE (SELECT array_agg(schemaname || '.' || tablename ORDER BY 1) FROM "
+             "(SELECT schemaname::text, tablename::text FROM pg_publication_tables WHERE pubname = "
+             "$1 ORDER BY 1, 2) t) "
+             "IS NOT DISTINCT FROM $2::text[]",
+             {PublicationName(config_.group, config_.set), [&] {
+                ArrayLiteral names;
+                for (const TableConfig& table : config_.tables) names.Add(table.QualifiedName());
+                return std::move(names).Finish();
+              }()}));
   if (same) return absl::OkStatus();
   return Do(fmt::format("ALTER PUBLICATION {} SET TABLE {}", name, tables),
-            "publication's tables set to the configured ones (rows that a new table holds are not copied)");
+            "publication's tables set to the configured ones (rows that a new table holds are not "
+            "copied)");
 }
 
 absl::Status RegionSetup::MakeOrigins() {
   for (const std::string& origin : OriginNames(config_, region_.name)) {
-    PGDUET_ASSIGN_OR_RETURN(const bool there, Exists(*admin_, "SELECT 1 FROM pg_replication_origin WHERE roname = $1", {origin}));
+    PGDUET_ASSIGN_OR_RETURN(
+        const bool there,
+        Exists(*admin_, "SELECT 1 FROM pg_replication_origin WHERE roname = $1", {origin}));
     if (there) continue;
-    PGDUET_RETURN_IF_ERROR(Do(fmt::format("SELECT pg_replication_origin_create({})", admin_->QuoteLiteral(origin)),
-                              fmt::format("replication origin {} created", origin)));
+    PGDUET_RETURN_IF_ERROR(
+        Do(fmt::format("SELECT pg_replication_origin_create({})", admin_->QuoteLiteral(origin)),
+           fmt::format("replication origin {} created", origin)));
   }
   return absl::OkStatus();
 }
 
 absl::Status RegionSetup::MakeSlotsAndIdentity() {
   const std::string own = SlotName(config_.group, config_.set);
-  PGDUET_ASSIGN_OR_RETURN(const bool there, Exists(*admin_, "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1", {own}));
+  PGDUET_ASSIGN_OR_RETURN(
+      const bool there,
+      Exists(*admin_, "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1", {own}));
   if (has_identity_ && !there) {
-    return NamedError(absl::StatusCode::kFailedPrecondition, "slot_missing",
-                      fmt::format("this region was set up before, and its slot is gone: slot={}", own),
-                      "A new slot would skip what was written since. Compare the regions and set the region up anew; see "
-                      "docs/operations/errors.md.");
+    return NamedError(
+        absl::StatusCode::kFailedPrecondition, "slot_missing",
+        fmt::format("this region was set up before, and its slot is gone: slot={}", own),
+        "A new slot would skip what was written since. Compare the regions and set the region up "
+        "anew; see "
+        "docs/operations/errors.md.");
   }
   if (has_identity_) return CopySlots(own);
   if (there) {
-    return NamedError(absl::StatusCode::kFailedPrecondition, "slot_exists",
-                      fmt::format("the slot exists, but this database does not know it: slot={}", own),
-                      fmt::format("If no agent uses it: SELECT pg_drop_replication_slot('{}'); then run 'pgduet init' again.", own));
+    return NamedError(
+        absl::StatusCode::kFailedPrecondition, "slot_exists",
+        fmt::format("the slot exists, but this database does not know it: slot={}", own),
+        fmt::format("If no agent uses it: SELECT pg_drop_replication_slot('{}'); then run 'pgduet "
+                    "init' again.",
+                    own));
   }
   if (dry_run_) {
-    fmt::print("-- on a replication connection:\nCREATE_REPLICATION_SLOT \"{}\" LOGICAL pgoutput (SNAPSHOT 'export');\n", own);
+    fmt::print(
+        "-- on a replication connection:\nCREATE_REPLICATION_SLOT \"{}\" LOGICAL pgoutput "
+        "(SNAPSHOT 'export');\n",
+        own);
     fmt::print("-- then pgduet.identity is filled from the exported snapshot\n");
     return CopySlots(own);
   }
   return CreateSlot(own);
 }
 
-// The slot's exported snapshot is the baseline: what it sees was never published, what it does not see will be.
+// The slot's exported snapshot is the baseline: what it sees was never published, what it does not
+// see will be.
 absl::Status RegionSetup::CreateSlot(const std::string& slot) {
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> replication,
-                          PgConnection::Open({.conninfo = region_.postgres, .application_name = "pgduet init", .replication = true, .settings = {}}));
+                          PgConnection::Open({.conninfo = region_.postgres,
+                                              .application_name = "pgduet init",
+                                              .replication = true,
+                                              .settings = {}}));
   PGDUET_ASSIGN_OR_RETURN(const PgResult system, replication->Query("IDENTIFY_SYSTEM"));
   const std::string system_identifier(system.Text(0, 0)), timeline(system.Text(0, 1));
-  PGDUET_ASSIGN_OR_RETURN(const PgResult made,
-                          replication->Query(fmt::format("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput (SNAPSHOT 'export')", QuoteName(slot))));
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult made,
+      replication->Query(fmt::format(
+          "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput (SNAPSHOT 'export')", QuoteName(slot))));
   const std::string consistent(made.Text(0, 1)), snapshot(made.Text(0, 2));
   Say(fmt::format("replication slot {} created at {}", slot, consistent));
-  PGDUET_RETURN_IF_ERROR(runtime_->Query("BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT " +
-                                         runtime_->QuoteLiteral(snapshot)).status());
+  PGDUET_RETURN_IF_ERROR(
+      runtime_
+          ->Query("BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT " +
+                  runtime_->QuoteLiteral(snapshot))
+          .status());
   PGDUET_ASSIGN_OR_RETURN(const PgResult seen, runtime_->Query("SELECT pg_current_snapshot()"));
   const std::string baseline(seen.Text(0, 0));
   PGDUET_RETURN_IF_ERROR(runtime_->Query("COMMIT").status());
   PGDUET_RETURN_IF_ERROR(CopySlots(slot));
   PGDUET_RETURN_IF_ERROR(
       runtime_
-          ->Query("INSERT INTO pgduet.identity (schema_version, group_name, set_name, region, rank, incarnation, system_identifier, "
-                  "timeline, baseline_lsn, baseline_snapshot) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-                  {std::to_string(kSidecarVersion), config_.group, config_.set, region_.name, std::to_string(region_.rank),
-                   IncarnationToString(NewIncarnation()), system_identifier, timeline, consistent, baseline})
+          ->Query("INSERT INTO pgduet.identity (schema_version, group_name, set_name, region, "
+                  "rank, incarnation, system_identifier, "
+                  "timeline, baseline_lsn, baseline_snapshot) VALUES ($1, $2, $3, $4, $5, $6, $7, "
+                  "$8, $9, $10)",
+                  {std::to_string(kSidecarVersion), config_.group, config_.set, region_.name,
+                   std::to_string(region_.rank), IncarnationToString(NewIncarnation()),
+                   system_identifier, timeline, consistent, baseline})
           .status());
   Say("identity recorded");
   return absl::OkStatus();
@@ -254,14 +314,19 @@ absl::Status RegionSetup::CreateSlot(const std::string& slot) {
 absl::Status RegionSetup::CopySlots(const std::string& own) {
   for (const std::string& slot : SlotNames(config_, region_.name)) {
     if (slot == own) continue;
-    PGDUET_ASSIGN_OR_RETURN(const bool there, Exists(*admin_, "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1", {slot}));
+    PGDUET_ASSIGN_OR_RETURN(
+        const bool there,
+        Exists(*admin_, "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1", {slot}));
     if (there) continue;
     if (has_identity_) {
-      return NamedError(absl::StatusCode::kFailedPrecondition, "slot_missing",
-                        fmt::format("this region was set up before, and the slot for a peer is gone: slot={}", slot),
-                        "The peer must be compared and set up anew; see docs/operations/errors.md.");
+      return NamedError(
+          absl::StatusCode::kFailedPrecondition, "slot_missing",
+          fmt::format("this region was set up before, and the slot for a peer is gone: slot={}",
+                      slot),
+          "The peer must be compared and set up anew; see docs/operations/errors.md.");
     }
-    const std::string sql = fmt::format("SELECT pg_copy_logical_replication_slot('{}', '{}')", own, slot);
+    const std::string sql =
+        fmt::format("SELECT pg_copy_logical_replication_slot('{}', '{}')", own, slot);
     if (dry_run_) {
       fmt::print("{};\n", sql);
       continue;
@@ -276,7 +341,8 @@ absl::Status RegionSetup::UpdateRegions() {
   if (dry_run_) return absl::OkStatus();
   for (const RegionConfig& one : config_.regions) {
     PGDUET_RETURN_IF_ERROR(runtime_
-                               ->Query("INSERT INTO pgduet.region (rank, name) VALUES ($1, $2) ON CONFLICT (rank) DO UPDATE SET name = excluded.name",
+                               ->Query("INSERT INTO pgduet.region (rank, name) VALUES ($1, $2) ON "
+                                       "CONFLICT (rank) DO UPDATE SET name = excluded.name",
                                        {std::to_string(one.rank), one.name})
                                .status());
   }
@@ -291,9 +357,12 @@ absl::Status RegionSetup::MakeTopic() {
     return absl::OkStatus();
   }
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaAdmin> admin,
-                          KafkaAdmin::Open({.brokers = region_.kafka_brokers, .properties = config_.kafka_properties, .client_id = "pgduet-init"}));
-  PGDUET_RETURN_IF_ERROR(admin->CreateTopic(topic, {.retention = config_.kafka_retention_min,
-                                                    .replication_factor = config_.kafka_replication_factor}));
+                          KafkaAdmin::Open({.brokers = region_.kafka_brokers,
+                                            .properties = config_.kafka_properties,
+                                            .client_id = "pgduet-init"}));
+  PGDUET_RETURN_IF_ERROR(
+      admin->CreateTopic(topic, {.retention = config_.kafka_retention_min,
+                                 .replication_factor = config_.kafka_replication_factor}));
   Say(fmt::format("topic {} is in place", topic));
   const std::vector<absl::Status> wrong = admin->CheckTopic(topic, config_.kafka_retention_min);
   return wrong.empty() ? absl::OkStatus() : wrong.front();

@@ -1,8 +1,8 @@
-// What `pgduet init` does to one region, step by step. Each step looks first and does only what is missing, so that the whole can be
-// repeated; with dry_run it prints and changes nothing.
+// What `pgduet init` does to one region, step by step. Each step looks first and does only what is
+// missing, so that the whole can be repeated; with dry_run it prints and changes nothing.
 //
-// Two roles: the admin connection (postgres_admin, else postgres) creates and grants; the runtime role owns the sidecar
-// schema and makes the slot. One thread.
+// Two roles: the admin connection (postgres_admin, else postgres) creates and grants; the runtime
+// role owns the sidecar schema and makes the slot. One thread.
 #pragma once
 
 #include <memory>
@@ -43,7 +43,7 @@ class RegionSetup {
   const bool dry_run_;
   std::unique_ptr<PgConnection> admin_;
   std::unique_ptr<PgConnection> runtime_;
-  std::string role_;          // the runtime role, quoted
+  std::string role_;  // the runtime role, quoted
   bool role_is_super_ = false;
   bool role_replicates_ = false;
   bool has_identity_ = false;

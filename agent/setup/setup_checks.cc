@@ -19,52 +19,72 @@ constexpr char kRunInit[] = "Run 'pgduet init' for this region.";
 void CheckPublication(const Config& config, PgConnection& connection, Findings& findings) {
   const std::string publication = PublicationName(config.group, config.set);
   absl::StatusOr<PgResult> rows = connection.Query(
-      "SELECT p.puballtables, p.pubviaroot, t.schemaname, t.tablename FROM pg_catalog.pg_publication p "
-      "LEFT JOIN pg_catalog.pg_publication_tables t ON t.pubname = p.pubname WHERE p.pubname = $1 ORDER BY 3, 4",
+      "SELECT p.puballtables, p.pubviaroot, t.schemaname, t.tablename FROM "
+      "pg_catalog.pg_publication p "
+      "LEFT JOIN pg_catalog.pg_publication_tables t ON t.pubname = p.pubname WHERE p.pubname = $1 "
+      "ORDER BY 3, 4",
       {publication});
   if (!rows.ok()) return AddStatus(findings, rows.status());
   if (rows->rows() == 0) {
-    findings.push_back({Severity::kError, "publication_missing", fmt::format("publication is missing: publication={}", publication), kRunInit});
+    findings.push_back({Severity::kError, "publication_missing",
+                        fmt::format("publication is missing: publication={}", publication),
+                        kRunInit});
     return;
   }
   std::vector<std::string> published, wanted;
-  for (int row = 0; row < rows->rows(); ++row) published.push_back(fmt::format("{}.{}", rows->Text(row, 2), rows->Text(row, 3)));
+  for (int row = 0; row < rows->rows(); ++row)
+    published.push_back(fmt::format("{}.{}", rows->Text(row, 2), rows->Text(row, 3)));
   for (const TableConfig& table : config.tables) wanted.push_back(table.QualifiedName());
   std::sort(published.begin(), published.end());
   std::sort(wanted.begin(), wanted.end());
   if (published != wanted || !rows->Bool(0, 1)) {
-    findings.push_back({Severity::kError, "publication_differs",
-                        fmt::format("the publication's tables are not the configured ones: publication={}", publication), kRunInit});
+    findings.push_back(
+        {Severity::kError, "publication_differs",
+         fmt::format("the publication's tables are not the configured ones: publication={}",
+                     publication),
+         kRunInit});
   }
 }
 
-void CheckSlots(const Config& config, const RegionConfig& region, PgConnection& connection, Findings& findings) {
+void CheckSlots(const Config& config, const RegionConfig& region, PgConnection& connection,
+                Findings& findings) {
   for (const std::string& slot : SlotNames(config, region.name)) {
     absl::StatusOr<PgResult> row = connection.Query(
-        "SELECT plugin, coalesce(wal_status, ''), database FROM pg_replication_slots WHERE slot_name = $1", {slot});
+        "SELECT plugin, coalesce(wal_status, ''), database FROM pg_replication_slots WHERE "
+        "slot_name = $1",
+        {slot});
     if (!row.ok()) return AddStatus(findings, row.status());
     if (row->rows() == 0) {
-      findings.push_back({Severity::kError, "slot_missing", fmt::format("replication slot is missing: slot={}", slot),
-                          "If this region never ran, run 'pgduet init'. Else changes were lost with the slot: see docs/operations/errors.md."});
+      findings.push_back({Severity::kError, "slot_missing",
+                          fmt::format("replication slot is missing: slot={}", slot),
+                          "If this region never ran, run 'pgduet init'. Else changes were lost "
+                          "with the slot: see docs/operations/errors.md."});
     } else if (row->Text(0, 1) == "lost") {
-      findings.push_back({Severity::kError, "slot_invalidated", fmt::format("replication slot was invalidated: slot={}", slot),
+      findings.push_back({Severity::kError, "slot_invalidated",
+                          fmt::format("replication slot was invalidated: slot={}", slot),
                           "See docs/operations/errors.md."});
     } else if (row->Text(0, 0) != "pgoutput") {
-      findings.push_back({Severity::kError, "slot_plugin", fmt::format("the slot is another program's: slot={} plugin={}", slot, row->Text(0, 0)),
-                          "Drop or rename that slot, or choose another group name."});
+      findings.push_back(
+          {Severity::kError, "slot_plugin",
+           fmt::format("the slot is another program's: slot={} plugin={}", slot, row->Text(0, 0)),
+           "Drop or rename that slot, or choose another group name."});
     }
   }
 }
 
 }  // namespace
 
-void CheckSetup(const Config& config, const RegionConfig& region, PgConnection& connection, Findings& findings) {
-  absl::StatusOr<RegionIdentity> identity = LoadIdentity(region.postgres, config, region.name, /*new_run=*/false);
+void CheckSetup(const Config& config, const RegionConfig& region, PgConnection& connection,
+                Findings& findings) {
+  absl::StatusOr<RegionIdentity> identity =
+      LoadIdentity(region.postgres, config, region.name, /*new_run=*/false);
   if (!identity.ok()) return AddStatus(findings, identity.status());
   absl::StatusOr<PgResult> version = connection.Query("SELECT schema_version FROM pgduet.identity");
   if (version.ok() && version->Int(0, 0) != kSidecarVersion) {
     findings.push_back({Severity::kError, "sidecar_version",
-                        fmt::format("the sidecar schema is of another version: found={} needed={}", version->Int(0, 0), kSidecarVersion), kRunInit});
+                        fmt::format("the sidecar schema is of another version: found={} needed={}",
+                                    version->Int(0, 0), kSidecarVersion),
+                        kRunInit});
   }
   CheckPublication(config, connection, findings);
   CheckSlots(config, region, connection, findings);
@@ -74,16 +94,21 @@ void CheckKafka(const Config& config, const RegionConfig& region, Findings& find
   if (config.transport != TransportKind::kKafka) return;
   for (const RegionConfig& one : config.regions) {
     absl::StatusOr<std::unique_ptr<KafkaAdmin>> admin =
-        KafkaAdmin::Open({.brokers = one.kafka_brokers, .properties = config.kafka_properties, .client_id = "pgduet-check"});
+        KafkaAdmin::Open({.brokers = one.kafka_brokers,
+                          .properties = config.kafka_properties,
+                          .client_id = "pgduet-check"});
     if (!admin.ok()) {
       AddStatus(findings, admin.status());
       continue;
     }
-    for (const absl::Status& status : (*admin)->CheckTopic(TopicName(config.group, one.name, config.set), config.kafka_retention_min)) {
+    for (const absl::Status& status : (*admin)->CheckTopic(
+             TopicName(config.group, one.name, config.set), config.kafka_retention_min)) {
       // A peer that is not set up yet does not keep this region from starting.
       const bool peer_to_come = one.name != region.name && ErrorName(status) == "topic_missing";
-      findings.push_back({peer_to_come ? Severity::kWarning : Severity::kError, ErrorName(status), std::string(status.message()),
-                          peer_to_come ? fmt::format("Run 'pgduet init' for region {}.", one.name) : ErrorRemedy(status)});
+      findings.push_back({peer_to_come ? Severity::kWarning : Severity::kError, ErrorName(status),
+                          std::string(status.message()),
+                          peer_to_come ? fmt::format("Run 'pgduet init' for region {}.", one.name)
+                                       : ErrorRemedy(status)});
     }
   }
 }

@@ -5,7 +5,9 @@
 namespace pgduet {
 namespace {
 
-TEST(ClosedTimeTest, NothingIsClosedBeforeTheFirstSample) { EXPECT_EQ(ClosingTimes().Closed(1'000), kOldestTime); }
+TEST(ClosedTimeTest, NothingIsClosedBeforeTheFirstSample) {
+  EXPECT_EQ(ClosingTimes().Closed(1'000), kOldestTime);
+}
 
 TEST(ClosedTimeTest, ATimeIsClosedWhenAllThatRanThenHaveEnded) {
   ClosingTimes times;
@@ -32,7 +34,8 @@ TEST(ClosedTimeTest, AClockThatStepsBackDoesNotOpenATimeAgain) {
 
 TEST(ClosedTimeTest, ALongRunningTransactionDoesNotMakeItGrow) {
   ClosingTimes times;
-  for (CommitTime time = 1; time <= 100'000; ++time) times.Opened(time, 700 + static_cast<FullXid>(time));
+  for (CommitTime time = 1; time <= 100'000; ++time)
+    times.Opened(time, 700 + static_cast<FullXid>(time));
   EXPECT_EQ(times.Closed(701), 0);
   EXPECT_EQ(times.Closed(200'000), 99'999);
 }

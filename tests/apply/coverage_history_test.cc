@@ -11,8 +11,14 @@ namespace {
 constexpr Incarnation kOurs = 7, kTheirs = 9;
 
 RegionIdentity Identity() {
-  return {.group = "g", .set = "main", .regions = {"a", "b", "c"}, .rank = 0, .incarnation = kOurs,
-          .baseline_lsn = Lsn(100), .baseline_xid = 1000, .baseline_xids = {1003}};
+  return {.group = "g",
+          .set = "main",
+          .regions = {"a", "b", "c"},
+          .rank = 0,
+          .incarnation = kOurs,
+          .baseline_lsn = Lsn(100),
+          .baseline_xid = 1000,
+          .baseline_xids = {1003}};
 }
 
 AppliedVector Knows(Lsn ours, CommitTime time = 0) {
@@ -24,7 +30,8 @@ AppliedVector Knows(Lsn ours, CommitTime time = 0) {
 TEST(CoverageHistoryTest, RowsFromBeforeTheAttachmentAreCoveredByEverything) {
   const CoverageHistory history(Identity(), {});
   EXPECT_TRUE(history.LocalCovered(999, 0, AppliedVector()));
-  EXPECT_TRUE(history.LocalCovered(1003, 0, AppliedVector()));  // seen by the slot's snapshot, above its oldest running one
+  EXPECT_TRUE(history.LocalCovered(
+      1003, 0, AppliedVector()));  // seen by the slot's snapshot, above its oldest running one
   EXPECT_FALSE(history.LocalCovered(1001, 0, AppliedVector()));
   EXPECT_EQ(history.LocalHorizon(AppliedVector()), 1000U);
 }
@@ -93,20 +100,26 @@ TEST(CoverageHistoryTest, AnotherIncarnationsPositionSaysNothing) {
 
 TEST(CoverageHistoryTest, RowsOfAnotherOriginAreCoveredByItsPosition) {
   CoverageHistory history(Identity(), {});
-  const auto at = [](uint64_t lsn) { return Position{.incarnation = kTheirs, .sequence = 1, .commit_lsn = Lsn(lsn), .commit_time = static_cast<CommitTime>(lsn) * 1'000'000}; };
+  const auto at = [](uint64_t lsn) {
+    return Position{.incarnation = kTheirs,
+                    .sequence = 1,
+                    .commit_lsn = Lsn(lsn),
+                    .commit_time = static_cast<CommitTime>(lsn) * 1'000'000};
+  };
   history.Applied(1, 3000, at(10));
   history.Applied(1, 3005, at(20));
   AppliedVector knows;
   knows.Set(1, at(10));
   EXPECT_TRUE(history.OriginCovered(1, 3000, at(10).commit_time, knows));
   EXPECT_FALSE(history.OriginCovered(1, 3005, at(20).commit_time, knows));
-  EXPECT_TRUE(history.OriginCovered(1, 2990, 0, knows));  // before the history, and its first entry is known
+  EXPECT_TRUE(history.OriginCovered(1, 2990, 0,
+                                    knows));  // before the history, and its first entry is known
   EXPECT_EQ(history.OriginHorizon(1, knows), 3001U);
   EXPECT_EQ(history.OriginHorizon(1, AppliedVector()), 0U);
 }
 
-// Against an oracle that knows each transaction's LSN: the answer is never "covered" for what is not, and it is exact for
-// what the history holds.
+// Against an oracle that knows each transaction's LSN: the answer is never "covered" for what is
+// not, and it is exact for what the history holds.
 TEST(CoverageHistoryTest, AgreesWithTheTrueOrderOverRandomCommits) {
   const uint64_t seed = std::random_device{}();
   RecordProperty("seed", std::to_string(seed));
@@ -133,7 +146,8 @@ TEST(CoverageHistoryTest, AgreesWithTheTrueOrderOverRandomCommits) {
       history.LocalCommitted(commits.back().xid, commits.back().time, lsn);
     }
     if (random() % 10 == 0) {
-      const uint32_t oldest = running.empty() ? next_xid : *std::min_element(running.begin(), running.end());
+      const uint32_t oldest =
+          running.empty() ? next_xid : *std::min_element(running.begin(), running.end());
       history.Sampled(oldest, Lsn(lsn.value() + 1));
     }
   }

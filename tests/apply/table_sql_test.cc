@@ -65,14 +65,16 @@ TEST(TableSqlTest, ArraysOfArraysTravelAsText) {
   EXPECT_THAT(ScalarTypes(Sample(), {0, 1, 3}), testing::ElementsAre(23u, 1009u, 25u));
 }
 
-// GENERATED ALWAYS AS IDENTITY cannot be set: a row that differs there is not touched, and the row path replaces it.
+// GENERATED ALWAYS AS IDENTITY cannot be set: a row that differs there is not touched, and the row
+// path replaces it.
 TEST(TableSqlTest, AnUpdateSetsWhatItCarriesAndLeavesRowsOfAnotherAlwaysIdentity) {
   const std::string sql = UpdateSetSql(Sample(), {0, 2, 3, 1}, {});
   EXPECT_THAT(
       sql,
       testing::HasSubstr(
           R"(SET "id" = s.c0, "k2" = s.c2, "Tags" = s.c3::text[] FROM unnest($1, $2, $3, $4))"));
-  EXPECT_THAT(sql, testing::HasSubstr(R"(WHERE t."id" = s.c0 AND t."k2" = s.c2 AND t."n" = s.c1 AND )"));
+  EXPECT_THAT(sql,
+              testing::HasSubstr(R"(WHERE t."id" = s.c0 AND t."k2" = s.c2 AND t."n" = s.c1 AND )"));
   EXPECT_EQ(
       UpdateRowSql(Sample(), {0, 2, 1}),
       R"(UPDATE "My Schema"."t""x" t SET "id" = $1, "Tags" = $3 WHERE t."id" = $4 AND t."k2" = $5)");

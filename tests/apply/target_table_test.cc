@@ -58,7 +58,8 @@ TEST(KeyTextTest, ValuesComeBackAsTheyWere) {
     std::vector<std::string> texts(3);
     std::vector<Value> values;
     for (std::string& text : texts) {
-      for (size_t letter = random() % 6; letter > 0; --letter) text.push_back(kLetters[random() % kLetters.size()]);
+      for (size_t letter = random() % 6; letter > 0; --letter)
+        text.push_back(kLetters[random() % kLetters.size()]);
       values.push_back({ValueKind::kText, text});
     }
     EXPECT_EQ(KeyValues(KeyText(table, values)), texts);

@@ -10,15 +10,23 @@ namespace {
 
 constexpr Rank kHere = 0, kOther = 1, kThird = 2;
 
-Version At(CommitTime time, Rank rank) { return {.commit_time = time, .rank = rank, .commit_lsn = Lsn(1)}; }
-
-KeyDelete Delete(uint64_t hash, CommitTime time, Rank rank = kHere) {
-  return {.key = {.table = 1, .key_hash = hash}, .key_text = "{\"k\"}",
-          .version = {.commit_time = time, .rank = rank, .commit_lsn = Lsn(1)}, .incarnation = 5};
+Version At(CommitTime time, Rank rank) {
+  return {.commit_time = time, .rank = rank, .commit_lsn = Lsn(1)};
 }
 
-const TombstoneRegistry::Applier::Concerns kAll = [](const std::vector<KeyDelete>& deletes) { return deletes; };
-const TombstoneRegistry::Applier::Concerns kNone = [](const std::vector<KeyDelete>&) { return std::vector<KeyDelete>(); };
+KeyDelete Delete(uint64_t hash, CommitTime time, Rank rank = kHere) {
+  return {.key = {.table = 1, .key_hash = hash},
+          .key_text = "{\"k\"}",
+          .version = {.commit_time = time, .rank = rank, .commit_lsn = Lsn(1)},
+          .incarnation = 5};
+}
+
+const TombstoneRegistry::Applier::Concerns kAll = [](const std::vector<KeyDelete>& deletes) {
+  return deletes;
+};
+const TombstoneRegistry::Applier::Concerns kNone = [](const std::vector<KeyDelete>&) {
+  return std::vector<KeyDelete>();
+};
 
 TEST(TombstoneRegistryTest, AKeyMayHaveATombstoneFromItsRegistrationOn) {
   TombstoneRegistry registry;
@@ -126,7 +134,8 @@ TEST(TombstoneRegistryTest, AKeyWhoseNextTombstoneIsOnItsWayDuringARemovalStays)
   applier.Begin();
   applier.Write({1, 42}, At(10, kOther));
   registry.RegisterDeletes({Delete(43, 10)});
-  const uint64_t generation = registry.Generation();  // the removal begins, and takes older tombstones of both keys
+  const uint64_t generation =
+      registry.Generation();  // the removal begins, and takes older tombstones of both keys
   registry.Remove({{1, 42}, {1, 43}}, generation);
   EXPECT_TRUE(registry.MayHaveTombstone({1, 42}));
   EXPECT_TRUE(registry.MayHaveTombstone({1, 43}));

@@ -50,24 +50,43 @@ TEST(PgoutputDecoderTest, RelationDescribesColumnsAndIdentity) {
 TEST(PgoutputDecoderTest, ValuesAreNullTextOrUnchanged) {
   const std::string bytes = Insert(42, {"1", std::nullopt, "\x01", ""});
   const auto insert = Decoded<PgoutputInsert>(bytes);
-  EXPECT_THAT(insert.new_row, testing::ElementsAre(Value{ValueKind::kText, "1"}, Value{ValueKind::kNull, {}},
-                                                   Value{ValueKind::kUnchanged, {}}, Value{ValueKind::kText, ""}));
+  EXPECT_THAT(insert.new_row,
+              testing::ElementsAre(Value{ValueKind::kText, "1"}, Value{ValueKind::kNull, {}},
+                                   Value{ValueKind::kUnchanged, {}}, Value{ValueKind::kText, ""}));
 }
 
 TEST(PgoutputDecoderTest, UpdateMayComeWithTheOldKeyOrTheOldRow) {
   const std::string plain = Bytes('U').Number<uint32_t>(42).Letter('N').Tuple({"1", "x"}).str();
   EXPECT_EQ(Decoded<PgoutputUpdate>(plain).old_kind, OldRow::kNone);
-  const std::string key = Bytes('U').Number<uint32_t>(42).Letter('K').Tuple({"0", std::nullopt}).Letter('N').Tuple({"1", "x"}).str();
+  const std::string key = Bytes('U')
+                              .Number<uint32_t>(42)
+                              .Letter('K')
+                              .Tuple({"0", std::nullopt})
+                              .Letter('N')
+                              .Tuple({"1", "x"})
+                              .str();
   EXPECT_EQ(Decoded<PgoutputUpdate>(key).old_kind, OldRow::kKey);
   EXPECT_EQ(Decoded<PgoutputUpdate>(key).old_row[0].bytes, "0");
-  const std::string full = Bytes('U').Number<uint32_t>(42).Letter('O').Tuple({"1", "w"}).Letter('N').Tuple({"1", "x"}).str();
+  const std::string full = Bytes('U')
+                               .Number<uint32_t>(42)
+                               .Letter('O')
+                               .Tuple({"1", "w"})
+                               .Letter('N')
+                               .Tuple({"1", "x"})
+                               .str();
   EXPECT_EQ(Decoded<PgoutputUpdate>(full).old_kind, OldRow::kFull);
 }
 
 TEST(PgoutputDecoderTest, DeleteTruncateTypeOriginAndMessage) {
-  const std::string gone = Bytes('D').Number<uint32_t>(42).Letter('K').Tuple({"1", std::nullopt}).str();
+  const std::string gone =
+      Bytes('D').Number<uint32_t>(42).Letter('K').Tuple({"1", std::nullopt}).str();
   EXPECT_EQ(Decoded<PgoutputDelete>(gone).old_row[0].bytes, "1");
-  const std::string truncate = Bytes('T').Number<uint32_t>(2).Number<uint8_t>(3).Number<uint32_t>(5).Number<uint32_t>(6).str();
+  const std::string truncate = Bytes('T')
+                                   .Number<uint32_t>(2)
+                                   .Number<uint8_t>(3)
+                                   .Number<uint32_t>(5)
+                                   .Number<uint32_t>(6)
+                                   .str();
   EXPECT_THAT(Decoded<PgoutputTruncate>(truncate).relations, testing::ElementsAre(5U, 6U));
   EXPECT_TRUE(Decoded<PgoutputTruncate>(truncate).restart_identity);
   const std::string type = Bytes('Y').Number<uint32_t>(99).Text("shop").Text("mood").str();
@@ -78,11 +97,12 @@ TEST(PgoutputDecoderTest, DeleteTruncateTypeOriginAndMessage) {
 }
 
 TEST(PgoutputDecoderTest, WhatIsNotAMessageIsANamedError) {
-  for (const std::string& bytes : {std::string(), std::string("Z"), Begin(1, 2, 3) + "x", Begin(1, 2, 3).substr(0, 10),
-                                   Bytes('U').Number<uint32_t>(1).Letter('X').str(),
-                                   Bytes('I').Number<uint32_t>(1).Letter('N').Number<uint16_t>(60000).str(),
-                                   Begin(1, std::numeric_limits<int64_t>::max(), 3),  // after the last time that we can count
-                                   Bytes('T').Number<uint32_t>(0xFFFFFFFF).Number<uint8_t>(0).str()}) {
+  for (const std::string& bytes :
+       {std::string(), std::string("Z"), Begin(1, 2, 3) + "x", Begin(1, 2, 3).substr(0, 10),
+        Bytes('U').Number<uint32_t>(1).Letter('X').str(),
+        Bytes('I').Number<uint32_t>(1).Letter('N').Number<uint16_t>(60000).str(),
+        Begin(1, std::numeric_limits<int64_t>::max(), 3),  // after the last time that we can count
+        Bytes('T').Number<uint32_t>(0xFFFFFFFF).Number<uint8_t>(0).str()}) {
     const absl::StatusOr<PgoutputMessage> message = DecodePgoutput(bytes);
     ASSERT_FALSE(message.ok());
     EXPECT_EQ(ErrorName(message.status()), "malformed_pgoutput");
@@ -95,12 +115,24 @@ TEST(PgoutputDecoderTest, SurvivesMutatedMessages) {
   SCOPED_TRACE(testing::Message() << "seed=" << seed);
   std::mt19937_64 random(seed);
   const std::vector<std::string> good = {
-      Begin(1, 2, 3), Commit(1, 2, 3), Origin("o"), RelationMessage(1, "t"), Insert(1, {"1", "x"}), Message(true, "p", "c"),
-      Bytes('U').Number<uint32_t>(1).Letter('O').Tuple({"1", "w"}).Letter('N').Tuple({"1", "\x01"}).str(),
+      Begin(1, 2, 3),
+      Commit(1, 2, 3),
+      Origin("o"),
+      RelationMessage(1, "t"),
+      Insert(1, {"1", "x"}),
+      Message(true, "p", "c"),
+      Bytes('U')
+          .Number<uint32_t>(1)
+          .Letter('O')
+          .Tuple({"1", "w"})
+          .Letter('N')
+          .Tuple({"1", "\x01"})
+          .str(),
       Bytes('T').Number<uint32_t>(1).Number<uint8_t>(0).Number<uint32_t>(5).str()};
   for (int round = 0; round < 50'000; ++round) {
     std::string bytes = good[random() % good.size()];
-    for (size_t flips = random() % 4; flips > 0; --flips) bytes[random() % bytes.size()] = static_cast<char>(random());
+    for (size_t flips = random() % 4; flips > 0; --flips)
+      bytes[random() % bytes.size()] = static_cast<char>(random());
     if (random() % 3 == 0) bytes.resize(random() % (bytes.size() + 1));
     (void)DecodePgoutput(bytes);
   }

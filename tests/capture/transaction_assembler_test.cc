@@ -25,7 +25,9 @@ class Notebook : public AssemblerSink {
     batches.push_back(std::move(batch));
     return absl::OkStatus();
   }
-  void Applied(const AppliedMarker& marker) override { applied.push_back(marker.position.sequence); }
+  void Applied(const AppliedMarker& marker) override {
+    applied.push_back(marker.position.sequence);
+  }
   void Barrier(std::string_view token) override { barriers.emplace_back(token); }
   void TimeClosed(CommitTime time) override { closed.push_back(time); }
   void TransactionEnds(Lsn end_lsn) override { ended.push_back(end_lsn.value()); }
@@ -55,14 +57,18 @@ class TransactionAssemblerTest : public testing::Test {
     for (const std::string& bytes : messages) ASSERT_TRUE(Take(bytes).ok()) << Take(bytes);
   }
   static std::string Marker(uint64_t sequence) {
-    return Message(true, kMarkerPrefix, EncodeMarker({.rank = 1, .position = {.incarnation = 5, .sequence = sequence, .commit_lsn = Lsn(3)}}));
+    return Message(
+        true, kMarkerPrefix,
+        EncodeMarker({.rank = 1,
+                      .position = {.incarnation = 5, .sequence = sequence, .commit_lsn = Lsn(3)}}));
   }
   Notebook notebook;
   TransactionAssembler assembler{"g", [](uint32_t) { return std::string("type"); }, notebook};
 };
 
 TEST_F(TransactionAssemblerTest, ALocalTransactionComesAsOneChunk) {
-  TakeAll({Begin(10, 0, 7), RelationMessage(1, "t"), Insert(1, {"1", "x"}), Insert(1, {"2", "y"}), Commit(10, 20, 0)});
+  TakeAll({Begin(10, 0, 7), RelationMessage(1, "t"), Insert(1, {"1", "x"}), Insert(1, {"2", "y"}),
+           Commit(10, 20, 0)});
   EXPECT_THAT(notebook.begun, testing::ElementsAre(7U));
   ASSERT_EQ(notebook.chunks.size(), 1U);
   EXPECT_EQ(notebook.chunks[0].changes, 2U);
@@ -73,19 +79,22 @@ TEST_F(TransactionAssemblerTest, ALocalTransactionComesAsOneChunk) {
 }
 
 TEST_F(TransactionAssemblerTest, ATransactionOfOursGivesItsMarkerAndNoChange) {
-  TakeAll({Begin(10, 0, 7), Origin("pgduet:g:main:b"), Marker(12), RelationMessage(1, "t"), Insert(1, {"1", "x"}), Commit(10, 20, 0)});
+  TakeAll({Begin(10, 0, 7), Origin("pgduet:g:main:b"), Marker(12), RelationMessage(1, "t"),
+           Insert(1, {"1", "x"}), Commit(10, 20, 0)});
   EXPECT_TRUE(notebook.chunks.empty());
   EXPECT_THAT(notebook.applied, testing::ElementsAre(12U));
 }
 
 TEST_F(TransactionAssemblerTest, AMarkerWithoutOurOriginIsAnApplicationsOwnMessage) {
-  TakeAll({Begin(10, 0, 7), Marker(12), RelationMessage(1, "t"), Insert(1, {"1", "x"}), Commit(10, 20, 0)});
+  TakeAll({Begin(10, 0, 7), Marker(12), RelationMessage(1, "t"), Insert(1, {"1", "x"}),
+           Commit(10, 20, 0)});
   EXPECT_EQ(notebook.chunks.size(), 1U);
   EXPECT_TRUE(notebook.applied.empty());
 }
 
 TEST_F(TransactionAssemblerTest, AnotherToolsOriginIsALocalWrite) {
-  TakeAll({Begin(10, 0, 7), Origin("pg_16389"), RelationMessage(1, "t"), Insert(1, {"1", "x"}), Commit(10, 20, 0)});
+  TakeAll({Begin(10, 0, 7), Origin("pg_16389"), RelationMessage(1, "t"), Insert(1, {"1", "x"}),
+           Commit(10, 20, 0)});
   EXPECT_EQ(notebook.chunks.size(), 1U);
 }
 
@@ -110,16 +119,19 @@ TEST_F(TransactionAssemblerTest, ABarrierIsReportedAndNotPublished) {
 TEST_F(TransactionAssemblerTest, AClosedTimeIsHeardUnderOurOriginOnly) {
   TakeAll({Begin(10, 0, 7), Message(true, kClosedPrefix, EncodeClosedTime(5)), Commit(10, 20, 0)});
   EXPECT_TRUE(notebook.closed.empty());
-  TakeAll({Begin(20, 0, 8), Origin("pgduet:g:main:housekeeper"), Message(true, kClosedPrefix, EncodeClosedTime(7)), Commit(20, 30, 0)});
+  TakeAll({Begin(20, 0, 8), Origin("pgduet:g:main:housekeeper"),
+           Message(true, kClosedPrefix, EncodeClosedTime(7)), Commit(20, 30, 0)});
   EXPECT_THAT(notebook.closed, testing::ElementsAre(7));
   EXPECT_TRUE(notebook.chunks.empty());
   EXPECT_TRUE(notebook.applied.empty());
 }
 
-TEST_F(TransactionAssemblerTest, ALargeTransactionComesInChunksOfBoundedSizeAndTheLastIsNeverEmpty) {
+TEST_F(TransactionAssemblerTest,
+       ALargeTransactionComesInChunksOfBoundedSizeAndTheLastIsNeverEmpty) {
   TakeAll({Begin(10, 0, 7), RelationMessage(1, "t")});
   const std::string value(10'000, 'x');
-  for (int row = 0; row < 300; ++row) ASSERT_TRUE(Take(Insert(1, {std::to_string(row), value})).ok());
+  for (int row = 0; row < 300; ++row)
+    ASSERT_TRUE(Take(Insert(1, {std::to_string(row), value})).ok());
   TakeAll({Commit(10, 20, 0)});
   ASSERT_GT(notebook.chunks.size(), 3U);
   size_t changes = 0;
@@ -146,7 +158,8 @@ TEST_F(TransactionAssemblerTest, ARowWithAnotherNumberOfColumnsIsAnError) {
 TEST_F(TransactionAssemblerTest, ARowWithoutColumnsIsAnErrorWhereTheTableHasSome) {
   TakeAll({Begin(10, 0, 7), RelationMessage(1, "t")});
   EXPECT_EQ(ErrorName(Take(Insert(1, {}))), "malformed_pgoutput");
-  EXPECT_EQ(ErrorName(Take(Bytes('D').Number<uint32_t>(1).Letter('K').Tuple({}).str())), "malformed_pgoutput");
+  EXPECT_EQ(ErrorName(Take(Bytes('D').Number<uint32_t>(1).Letter('K').Tuple({}).str())),
+            "malformed_pgoutput");
 }
 
 TEST_F(TransactionAssemblerTest, AnOriginAfterAChangeIsOutOfStep) {

@@ -22,13 +22,13 @@ ERROR_FORMS = [
     rf"\b(?:Problem|Foreign)\(\s*{NAME}",
     rf"\badd\(\s*{NAME},\s*fmt::format",  # transport/kafka_admin.cc
     rf"\bError\(findings,\s*{NAME}",
-    rf"\{{Severity::\w+,\s*{NAME}",
-    rf'\{{"[0-9A-Z]{{2,5}}",\s*{NAME}',  # apply/origin_session.cc: by SQLSTATE
-    rf"ErrorRow\{{\w+,\s*absl::StatusCode::\w+,\s*{NAME}",
-    rf"StatusCode::\w+: return {NAME}",  # base/pg_connection.cc
-    rf"default: return {NAME}",
-    rf"\w+ \? {NAME} : {NAME},",  # transport/kafka_tail.cc
-    rf"name\.empty\(\) \? {NAME}",
+    rf"\{{\s*Severity::\w+,\s*{NAME}",
+    rf'\{{\s*"[0-9A-Z]{{2,5}}",\s*{NAME}',  # apply/refused_statement.cc: by SQLSTATE
+    rf"ErrorRow\{{\s*\w+,\s*absl::StatusCode::\w+,\s*{NAME}",
+    rf"StatusCode::\w+:\s*return {NAME}",  # base/pg_connection.cc
+    rf"default:\s*return {NAME}",
+    rf"\w+\s*\?\s*{NAME}\s*:\s*{NAME},",  # transport/kafka_tail.cc
+    rf"name\.empty\(\)\s*\?\s*{NAME}",
 ]
 
 
@@ -67,7 +67,7 @@ def test_every_named_error_is_documented_and_nothing_else():
 def test_no_way_of_naming_an_error_is_overlooked():
     """Names that the sources compare with, and names that tests expect, were given somewhere."""
     compared = {name for path in sources()
-                for name in re.findall(rf"ErrorName\([^()]*(?:\([^()]*\))*[^()]*\) [=!]= {NAME}", path.read_text(encoding="utf-8"))}
+                for name in re.findall(rf"ErrorName\([^()]*(?:\([^()]*\))*[^()]*\)\s*[=!]=\s*{NAME}", path.read_text(encoding="utf-8"))}
     expected = {name for path in (ROOT / "tests").rglob("*_test.py") for call in re.findall(
         r"\.(?:expect_errors|wait_for_stream_error)\(([^)]*)\)", path.read_text(encoding="utf-8"))
         for name in re.findall(NAME, call)}

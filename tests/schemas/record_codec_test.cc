@@ -231,9 +231,10 @@ TEST(RecordCodecTest, ARecordOfTheFirstProtocolIsReadAndHasNoClosedTime) {
   const Record decoded = Decode(bytes);
   EXPECT_EQ(decoded.header.protocol, 1U);
   EXPECT_EQ(decoded.header.closed_time, kOldestTime);
-  EXPECT_EQ(ErrorOf(ForgeRecord(
-                bytes, [](wire::Header& header) { header.set_closed_time(5); }, [](wire::Body&) {})),
-            "invalid_record");
+  EXPECT_EQ(
+      ErrorOf(ForgeRecord(
+          bytes, [](wire::Header& header) { header.set_closed_time(5); }, [](wire::Body&) {})),
+      "invalid_record");
   record.header.protocol = 0;
   EXPECT_EQ(ErrorOf(EncodeRecord(record)[0]), "unsupported_protocol");
 }

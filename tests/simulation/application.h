@@ -1,5 +1,6 @@
-// The application at one region: local transactions of one to three operations, committed in the steps of
-// PostgreSQL: the time is taken, the record is written, flushed, and only then the changes become visible.
+// The application at one region: local transactions of one to three operations, committed in the
+// steps of PostgreSQL: the time is taken, the record is written, flushed, and only then the changes
+// become visible.
 #pragma once
 
 #include "tests/simulation/region.h"
@@ -40,7 +41,9 @@ class Application {
   }
 
   Row NewRow(Transaction& transaction) {
-    const Xid xid = dice_.Percent(region_.world.scope.subtransaction_percent) ? region_.database.AssignSubxid(transaction) : 0;
+    const Xid xid = dice_.Percent(region_.world.scope.subtransaction_percent)
+                        ? region_.database.AssignSubxid(transaction)
+                        : 0;
     region_.database.AssignXid(transaction);
     return {xid != 0 ? xid : transaction.record.xid,
             transaction.record.serial * 16 + transaction.record.changes.size(),
@@ -90,11 +93,13 @@ class Application {
 
   Task<void> Commit(Transaction& transaction) {
     transaction.record.time = region_.Clock();
-    co_await Pause(region_.world, 1, region_.world.scope.preempted_percent, 40);  // preempted: others get their records in first
+    co_await Pause(region_.world, 1, region_.world.scope.preempted_percent,
+                   40);  // preempted: others get their records in first
     const Lsn lsn = region_.database.WriteRecord(transaction);
     co_await Pause(region_.world, 2, 5, 20);
     region_.database.Flush(lsn);
-    co_await Pause(region_.world, 1, region_.world.scope.late_percent, 60);  // a synchronous standby answers late
+    co_await Pause(region_.world, 1, region_.world.scope.late_percent,
+                   60);  // a synchronous standby answers late
     region_.database.MakeVisible(transaction);
   }
 

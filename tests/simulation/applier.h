@@ -1,5 +1,5 @@
-// The applier of one origin at one region: reads the origin's topic, drops what is applied already, holds back what came
-// too early, and applies in order.
+// The applier of one origin at one region: reads the origin's topic, drops what is applied already,
+// holds back what came too early, and applies in order.
 #pragma once
 
 #include <algorithm>
@@ -40,8 +40,9 @@ class Applier {
     }
   }
 
-  // What has arrived; several transactions in groups of two. The rows of a batch carry one time, which local deletes that
-  // capture has not reached must not be compared with: so only closed times are batched.
+  // What has arrived; several transactions in groups of two. The rows of a batch carry one time,
+  // which local deletes that capture has not reached must not be compared with: so only closed
+  // times are batched.
   std::vector<Record> Collect() {
     const std::vector<Record>& topic = region_.Peer(origin_).topic;
     const size_t units_max = region_.Two() ? region_.world.dice.Below(4) + 1 : 1;
@@ -66,7 +67,8 @@ class Applier {
 
   bool MayJoin(const std::vector<Record>& units, const Record& record) {
     if (!region_.world.protocol.batch_closed) return true;
-    return memory().closed[region_.rank] >= std::max(HighestTime(units), record.position.commit_time);
+    return memory().closed[region_.rank] >=
+           std::max(HighestTime(units), record.position.commit_time);
   }
   static CommitTime HighestTime(const std::vector<Record>& units) {
     CommitTime highest = kOldestTime;

@@ -1,4 +1,5 @@
-// One apply transaction in its steps: set path, row path, barrier, truncate, last-step check, commit.
+// One apply transaction in its steps: set path, row path, barrier, truncate, last-step check,
+// commit.
 #pragma once
 
 #include <algorithm>
@@ -36,7 +37,8 @@ class GateHold {
   std::vector<Key> held_;
 };
 
-// Everything committed before the call has been decoded when this returns. False: patience was at its end.
+// Everything committed before the call has been decoded when this returns. False: patience was at
+// its end.
 inline Task<bool> AwaitBarrier(Region& region, int steps_max) {
   const uint64_t token = region.world.next_token++;
   Lsn lsn;
@@ -56,16 +58,25 @@ inline Task<bool> AwaitBarrier(Region& region, int steps_max) {
 
 class ApplyTransaction {
  public:
-  ApplyTransaction(Region& region, Rank origin, const std::vector<Record>& units, size_t last_offset)
-      : region_(region), protocol_(region.world.protocol), dice_(region.world.dice),
-        database_(region.database), gate_(region.memory->gate), history_(region.memory->history),
-        origin_(origin), units_(units), last_offset_(last_offset),
-        transaction_(region.database, RecordKind::kApplied, region.world.step), hold_(gate_),
+  ApplyTransaction(Region& region, Rank origin, const std::vector<Record>& units,
+                   size_t last_offset)
+      : region_(region),
+        protocol_(region.world.protocol),
+        dice_(region.world.dice),
+        database_(region.database),
+        gate_(region.memory->gate),
+        history_(region.memory->history),
+        origin_(origin),
+        units_(units),
+        last_offset_(last_offset),
+        transaction_(region.database, RecordKind::kApplied, region.world.step),
+        hold_(gate_),
         seen_(gate_.registered()) {}
 
   Task<void> Run() {
     WalRecord& record = transaction_.record;
-    for (const Record& unit : units_) record.time = std::max(record.time, unit.position.commit_time);
+    for (const Record& unit : units_)
+      record.time = std::max(record.time, unit.position.commit_time);
     if (!protocol_.batch_highest_time) record.time = units_.back().position.commit_time;
     record.origin = origin_;
     for (const Record& unit : units_) record.applied.push_back(unit.serial);
@@ -150,15 +161,16 @@ class ApplyTransaction {
     for (const auto& [net, groups] : statements) {
       for (const KeyGroup* group : groups) {
         co_await Step{};
-        const bool done = net == NetEffect::kInsert ? co_await SetInsert(*group)
-                                                    : co_await SetChange(*group);
+        const bool done =
+            net == NetEffect::kInsert ? co_await SetInsert(*group) : co_await SetChange(*group);
         if (!done) left.push_back(group);
       }
     }
   }
 
   Task<bool> SetInsert(const KeyGroup& group) {
-    const bool inserted = co_await InsertRow(region_, transaction_, group.key, RowOf(group.steps.back()));
+    const bool inserted =
+        co_await InsertRow(region_, transaction_, group.key, RowOf(group.steps.back()));
     if (inserted) inserted_[group.key] = VersionOf(group.steps.back());
     co_return inserted;
   }
@@ -177,12 +189,13 @@ class ApplyTransaction {
     return {transaction_.record.xid, step.value, units_[step.unit].serial};
   }
 
-  // With other streams about, any delete may be missed by an insert that waits for it; with one, only a delete that
-  // met no row.
+  // With other streams about, any delete may be missed by an insert that waits for it; with one,
+  // only a delete that met no row.
   Task<void> WriteTombstone(Key key, const KeyStep& step, bool unswept) {
     hold_.Write(key);
     const Record& unit = units_[step.unit];
-    const Tombstone tombstone{unit.version(origin_), unit.serial, unswept && protocol_.sweep, unit.vector};
+    const Tombstone tombstone{unit.version(origin_), unit.serial, unswept && protocol_.sweep,
+                              unit.vector};
     co_await RaiseTombstone(region_, transaction_, key, tombstone);
   }
 
@@ -217,7 +230,8 @@ class ApplyTransaction {
       standing.own = standing.row->xmin == transaction_.record.xid ||
                      (protocol_.stream_order && stamp.origin == origin_);
       standing.writer = standing.row->writer;
-      standing.state = {.kind = LocalState::Kind::kLive, .version = {stamp.time, stamp.origin, Lsn()}};
+      standing.state = {.kind = LocalState::Kind::kLive,
+                        .version = {stamp.time, stamp.origin, Lsn()}};
       if (stamp.origin == region_.rank) {
         standing.state.version.commit_lsn = history_.LocalLsn(standing.row->xmin);
       }
@@ -234,15 +248,16 @@ class ApplyTransaction {
     co_return standing;
   }
   static void Dead(Standing& standing, const Version& version, Serial writer) {
-    const bool higher = standing.state.kind == LocalState::Kind::kNeverSeen ||
-                        standing.state.version < version;
+    const bool higher =
+        standing.state.kind == LocalState::Kind::kNeverSeen || standing.state.version < version;
     if (!higher) return;
     standing.state = {.kind = LocalState::Kind::kDeleted, .version = version};
     standing.writer = writer;
   }
 
   // The last step that takes effect, or nothing.
-  std::optional<KeyStep> Decide(const KeyGroup& group, Standing now, std::vector<LogEntry>& entries) {
+  std::optional<KeyStep> Decide(const KeyGroup& group, Standing now,
+                                std::vector<LogEntry>& entries) {
     std::optional<KeyStep> outcome;
     for (const KeyStep& step : group.steps) {
       const Record& unit = units_[step.unit];
@@ -260,8 +275,8 @@ class ApplyTransaction {
       outcome = step;
       now.own = true;
       now.writer = unit.serial;
-      now.state.kind = step.kind == ChangeKind::kDelete ? LocalState::Kind::kDeleted
-                                                        : LocalState::Kind::kLive;
+      now.state.kind =
+          step.kind == ChangeKind::kDelete ? LocalState::Kind::kDeleted : LocalState::Kind::kLive;
     }
     return outcome;
   }
@@ -301,14 +316,15 @@ class ApplyTransaction {
   bool DecideTruncated(const Record& unit, Key key, const Row& row) {
     const Database::Stamp stamp = database_.StampOf(transaction_, row.xmin);
     Standing standing{.row = row, .writer = row.writer};
-    standing.state = {.kind = LocalState::Kind::kLive, .version = {stamp.time, stamp.origin, Lsn()}};
+    standing.state = {.kind = LocalState::Kind::kLive,
+                      .version = {stamp.time, stamp.origin, Lsn()}};
     const Coverage coverage = Covered(standing, unit.vector);
     standing.state.covered = coverage.covered;
     const Resolution resolution =
         LastWriteWins(ChangeKind::kDelete, unit.version(origin_), standing.state);
     if (resolution.conflict) {
-      transaction_.record.log.push_back({key, *resolution.conflict, resolution.decision, unit.serial,
-                                         row.writer, coverage.ambiguous});
+      transaction_.record.log.push_back({key, *resolution.conflict, resolution.decision,
+                                         unit.serial, row.writer, coverage.ambiguous});
     }
     return resolution.decision == Decision::kApplyRemote;
   }
@@ -322,9 +338,9 @@ class ApplyTransaction {
         late.version.rank, region_.IncarnationOf(late.version.rank), late.version.commit_lsn);
     if (seen && protocol_.replay_checks_vector) return;
     const bool delete_wins = at->second < late.version;
-    transaction_.record.log.push_back(
-        {key, ConflictKind::kUpdateDeleted,
-         delete_wins ? Decision::kKeepLocal : Decision::kApplyRemote, row->writer, late.writer});
+    transaction_.record.log.push_back({key, ConflictKind::kUpdateDeleted,
+                                       delete_wins ? Decision::kKeepLocal : Decision::kApplyRemote,
+                                       row->writer, late.writer});
     if (delete_wins) database_.Put(transaction_, key, std::nullopt);
   }
 

@@ -1,5 +1,6 @@
-// Capture at one region: decodes the flushed log in order, journals local deletes, publishes with the vector that is
-// true at that place of the log, and moves the slot only past what cannot be lost.
+// Capture at one region: decodes the flushed log in order, journals local deletes, publishes with
+// the vector that is true at that place of the log, and moves the slot only past what cannot be
+// lost.
 #pragma once
 
 #include <algorithm>
@@ -41,7 +42,8 @@ class Capture {
       sequence_ = std::max(sequence_, record.sequence);
       published_ = std::max(published_, record.position.commit_lsn);
       for (Rank rank = 0; rank < region_.world.regions; ++rank) {
-        if (record.vector.At(rank).commit_lsn.valid()) vector_.Advance(rank, record.vector.At(rank));
+        if (record.vector.At(rank).commit_lsn.valid())
+          vector_.Advance(rank, record.vector.At(rank));
       }
     }
   }
@@ -129,16 +131,17 @@ class Capture {
     co_await Step{};
     if (region_.world.protocol.replay_checks_vector && HadSeen(row->xmin, version)) co_return;
     const bool delete_wins = Version{stamp.time, stamp.origin, Lsn()} < version;
-    transaction.record.log.push_back(
-        {key, ConflictKind::kUpdateDeleted,
-         delete_wins ? Decision::kKeepLocal : Decision::kApplyRemote, row->writer, deleter});
+    transaction.record.log.push_back({key, ConflictKind::kUpdateDeleted,
+                                      delete_wins ? Decision::kKeepLocal : Decision::kApplyRemote,
+                                      row->writer, deleter});
     if (delete_wins) database_.Put(transaction, key, std::nullopt);
   }
 
   bool HadSeen(Xid writer, const Version& version) const {
     for (const Progress& one : database_.progress()) {
       if (one.xid != writer) continue;
-      return one.vector.Contains(version.rank, region_.IncarnationOf(version.rank), version.commit_lsn);
+      return one.vector.Contains(version.rank, region_.IncarnationOf(version.rank),
+                                 version.commit_lsn);
     }
     return false;
   }
@@ -148,8 +151,12 @@ class Capture {
     published_ = lsn;
     const Position position = region_.PositionOf(lsn, source.time, ++sequence_);
     vector_.Set(region_.rank, position);
-    Record record{.sequence = sequence_, .serial = source.serial, .position = position,
-                  .vector = vector_, .changes = source.changes, .closed = Closed()};
+    Record record{.sequence = sequence_,
+                  .serial = source.serial,
+                  .position = position,
+                  .vector = vector_,
+                  .changes = source.changes,
+                  .closed = Closed()};
     if (!region_.world.protocol.vector_from_wal) {
       record.vector = region_.memory->applied;
       record.vector.Set(region_.rank, position);
@@ -161,8 +168,10 @@ class Capture {
   }
 
   void Heartbeat() {
-    region_.topic.push_back({.heartbeat = true, .sequence = sequence_,
-                             .position = vector_.At(region_.rank), .vector = vector_,
+    region_.topic.push_back({.heartbeat = true,
+                             .sequence = sequence_,
+                             .position = vector_.At(region_.rank),
+                             .vector = vector_,
                              .closed = Closed()});
     through_ = region_.decoded;
   }
@@ -177,7 +186,8 @@ class Capture {
   }
 
   void Confirm() {
-    std::erase_if(unflushed_, [&](const Unflushed& one) { return one.written <= database_.flushed(); });
+    std::erase_if(unflushed_,
+                  [&](const Unflushed& one) { return one.written <= database_.flushed(); });
     Lsn safe = region_.world.protocol.confirm_published ? through_ : region_.decoded;
     for (const Unflushed& one : unflushed_) safe = std::min(safe, Lsn(one.source.value() - 1));
     region_.confirmed = std::max(region_.confirmed, safe);

@@ -49,8 +49,8 @@ class Checker {
   };
 
   static std::string Name(const Source& source, Serial serial) {
-    return fmt::format("{} (region {}, time {}, lsn {})", serial, source.rank, source.version.commit_time,
-                       source.version.commit_lsn.value());
+    return fmt::format("{} (region {}, time {}, lsn {})", serial, source.rank,
+                       source.version.commit_time, source.version.commit_lsn.value());
   }
   std::string Name(Serial serial) const {
     return serial == 0 ? "nothing" : Name(sources_.at(serial), serial);
@@ -62,8 +62,10 @@ class Checker {
       const WalRecord& record = region.database.wal()[at];
       past.insert(record.applied.begin(), record.applied.end());
       if (record.kind != RecordKind::kLocal) continue;
-      Source source{.rank = region.rank, .version = {record.time, region.rank, Lsn(at + 1)},
-                    .past = past, .visible_at = record.visible_at};
+      Source source{.rank = region.rank,
+                    .version = {record.time, region.rank, Lsn(at + 1)},
+                    .past = past,
+                    .visible_at = record.visible_at};
       for (const RowWrite& change : record.changes) Note(change, source.writes);
       sources_[record.serial] = std::move(source);
       past.insert(record.serial);
@@ -79,7 +81,8 @@ class Checker {
     for (Key key = 0; key < keys_; ++key) writes[key] = {.deletes = true, .truncates = true};
   }
 
-  // Neither had seen the other. A "past" that is not lower is the insert that became visible too late to be seen.
+  // Neither had seen the other. A "past" that is not lower is the insert that became visible too
+  // late to be seen.
   bool Concurrent(Serial a, Serial b) const {
     const Source& first = sources_.at(a);
     const Source& second = sources_.at(b);
@@ -147,10 +150,12 @@ class Checker {
     }
   }
   // Two reasons for which a row that the origin had may be missing here, without a tombstone:
-  // - the origin changed a row that its own earlier delete was about to remove again: the highest that it had seen is a
+  // - the origin changed a row that its own earlier delete was about to remove again: the highest
+  // that it had seen is a
   //   delete, whose tombstone may be gone here;
   // - it is our own insert, published but not visible yet.
-  bool MissedForAReason(const Region& region, const WalRecord& record, const LogEntry& entry) const {
+  bool MissedForAReason(const Region& region, const WalRecord& record,
+                        const LogEntry& entry) const {
     Serial highest = 0;
     for (const Serial serial : sources_.at(entry.remote).past) {
       const Source& source = sources_.at(serial);
@@ -179,7 +184,8 @@ class Checker {
     }
     return false;
   }
-  // A delete that loses to a delete loses nothing; a truncate is one, whatever its transaction inserted after it.
+  // A delete that loses to a delete loses nothing; a truncate is one, whatever its transaction
+  // inserted after it.
   bool NothingLost(Key key, Serial a, Serial b) const {
     const bool lower = sources_.at(a).version < sources_.at(b).version;
     const Write& loser = sources_.at(lower ? a : b).writes.at(key);
@@ -191,10 +197,12 @@ class Checker {
   struct Standing {
     Serial serial = 0;
     uint64_t began_at = 0;  // of the transaction that brought it here
-    uint64_t known_at = 0;  // when everybody here could see it: local deletes once they are journaled
+    uint64_t known_at =
+        0;  // when everybody here could see it: local deletes once they are journaled
   };
 
-  // Follows each key through the region's log, and asks for an entry where a remote write met what it had not seen.
+  // Follows each key through the region's log, and asks for an entry where a remote write met what
+  // it had not seen.
   void CheckMeetings(const Region& region) const {
     std::map<Serial, uint64_t> journaled;
     for (const WalRecord& record : region.database.wal()) {
@@ -208,7 +216,8 @@ class Checker {
         for (const auto& [key, write] : sources_.at(serial).writes) {
           Standing& local = standing[key];
           const bool met = local.serial != 0 && record.kind == RecordKind::kApplied &&
-                           Concurrent(local.serial, serial) && !NothingLost(key, local.serial, serial);
+                           Concurrent(local.serial, serial) &&
+                           !NothingLost(key, local.serial, serial);
           if (met) CheckMeeting(region, record, key, local, serial);
           if (!Higher(serial, local.serial)) continue;
           local = {serial, record.began_at, record.visible_at};
@@ -223,8 +232,8 @@ class Checker {
     return than == 0 || sources_.at(than).version < sources_.at(serial).version;
   }
 
-  void CheckMeeting(const Region& region, const WalRecord& record, Key key, const Standing& standing,
-                    Serial remote) const {
+  void CheckMeeting(const Region& region, const WalRecord& record, Key key,
+                    const Standing& standing, Serial remote) const {
     const Serial local = standing.serial;
     const Serial loser = Higher(remote, local) ? local : remote;
     if (LoggedAsLoser(region, key, loser)) return;
@@ -238,24 +247,27 @@ class Checker {
                                 region.rank, key, Name(remote), Name(local)));
   }
 
-  // A delete is no lock: what comes at the same time as a delete, or while a local delete is not journaled, may not see it, nor be
-  // seen by it.
+  // A delete is no lock: what comes at the same time as a delete, or while a local delete is not
+  // journaled, may not see it, nor be seen by it.
   bool Hidden(Key key, const Standing& standing, const WalRecord& record, Serial remote) const {
     const bool deletes = sources_.at(standing.serial).writes.at(key).deletes ||
                          sources_.at(remote).writes.at(key).deletes;
     return deletes && standing.known_at >= record.began_at;
   }
   // A delete stands, but what came at the same time and is lower hides it until the sweep.
-  bool Obscured(const Region& region, Key key, const Standing& standing, const WalRecord& record) const {
+  bool Obscured(const Region& region, Key key, const Standing& standing,
+                const WalRecord& record) const {
     if (!sources_.at(standing.serial).writes.at(key).deletes) return false;
     for (const WalRecord& other : region.database.wal()) {
-      const bool overlaps = other.visible_at >= standing.began_at && other.began_at <= record.visible_at;
+      const bool overlaps =
+          other.visible_at >= standing.began_at && other.began_at <= record.visible_at;
       if (!overlaps || !other.rows.contains(key) || !other.rows.at(key)) continue;
       if (Higher(standing.serial, other.rows.at(key)->writer)) return true;
     }
     return false;
   }
-  // An insert that became visible at its origin only after something higher, which counts as its past.
+  // An insert that became visible at its origin only after something higher, which counts as its
+  // past.
   bool Late(Key key, Serial remote) const {
     for (const Serial serial : sources_.at(remote).past) {
       if (sources_.at(serial).writes.contains(key) && Higher(serial, remote)) return true;

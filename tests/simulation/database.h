@@ -1,5 +1,6 @@
-// A small PostgreSQL: row locks, unique keys, read committed, a log with a flush position, commit records
-// that are stamped, written, flushed and made visible in separate steps, and crashes that take back what was not flushed.
+// A small PostgreSQL: row locks, unique keys, read committed, a log with a flush position, commit
+// records that are stamped, written, flushed and made visible in separate steps, and crashes that
+// take back what was not flushed.
 //
 // Operations never block: they say kWait, and the caller tries again after a step. One thread.
 #pragma once
@@ -15,7 +16,8 @@ namespace pgduet::simulation {
 
 class Database;
 
-// An open transaction. Its end of life is a rollback, unless the record was written: then it commits.
+// An open transaction. Its end of life is a rollback, unless the record was written: then it
+// commits.
 class Transaction {
  public:
   Transaction(Database& database, RecordKind kind, const uint64_t& steps);
@@ -164,7 +166,8 @@ class Database {
   const std::vector<LogEntry>& conflict_log() const { return conflict_log_; }
   uint64_t epoch() const { return epoch_; }
 
-  // The tail after `keep` is gone; everything open is rolled back; the rest comes back from the log.
+  // The tail after `keep` is gone; everything open is rolled back; the rest comes back from the
+  // log.
   void Crash(Lsn keep) {
     ++epoch_;
     wal_.resize(keep.value());
@@ -226,7 +229,8 @@ class Database {
   }
   void Rollback(Transaction& transaction) {
     if (transaction.record.xid != 0) {
-      wal_.push_back({.kind = RecordKind::kAbort, .xid = transaction.record.xid,
+      wal_.push_back({.kind = RecordKind::kAbort,
+                      .xid = transaction.record.xid,
                       .subxids = transaction.record.subxids});
     }
     End(transaction);

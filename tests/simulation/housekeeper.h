@@ -1,5 +1,5 @@
-// The housekeeping of one region: samples for coverage and closed times, sweeps of missed deletes, removal of stable
-// tombstones.
+// The housekeeping of one region: samples for coverage and closed times, sweeps of missed deletes,
+// removal of stable tombstones.
 #pragma once
 
 #include <algorithm>
@@ -51,8 +51,9 @@ class Housekeeper {
     }
   }
 
-  // No row is lower than a tombstone of its key. Each round makes that true again for what is unswept. It has been swept
-  // once every transaction that ran when we first saw the tombstone had ended before the round.
+  // No row is lower than a tombstone of its key. Each round makes that true again for what is
+  // unswept. It has been swept once every transaction that ran when we first saw the tombstone had
+  // ended before the round.
   Task<void> Sweep() {
     if (!protocol_.sweep) co_return;
     const std::map<Key, Tombstone> all = database_.tombstones();
@@ -83,7 +84,8 @@ class Housekeeper {
     const std::optional<Row> row = co_await LockRow(region_, transaction, key);
     if (!row) co_return;
     const Database::Stamp stamp = database_.StampOf(transaction, row->xmin);
-    // Of one region's own stream nothing can be missed (and rows of a batch carry a time that is not their own).
+    // Of one region's own stream nothing can be missed (and rows of a batch carry a time that is
+    // not their own).
     if (stamp.origin == tombstone.version.rank) co_return;
     if (Version{stamp.time, stamp.origin, Lsn()} > tombstone.version) co_return;
     const Coverage coverage = Covered(tombstone, stamp, row->xmin);
@@ -98,8 +100,9 @@ class Housekeeper {
   // The delete may have seen the row: what is not visible here yet may have been published.
   Coverage Covered(const Tombstone& tombstone, const Database::Stamp& stamp, Xid xmin) {
     const CoverageHistory& history = memory().history;
-    return stamp.origin == region_.rank ? history.LocalCovered(xmin, stamp.time, tombstone.vector)
-                                        : history.OriginCovered(stamp.origin, xmin, tombstone.vector);
+    return stamp.origin == region_.rank
+               ? history.LocalCovered(xmin, stamp.time, tombstone.vector)
+               : history.OriginCovered(stamp.origin, xmin, tombstone.vector);
   }
 
   Task<void> RemoveStableTombstones() {
@@ -137,8 +140,8 @@ class Housekeeper {
     if (origin != region_.rank && !Closed(region_.rank, version)) return false;
     for (Rank peer = 0; peer < region_.world.regions; ++peer) {
       if (peer == region_.rank || peer == origin) continue;
-      const bool knows = memory().peers[peer].Contains(origin, region_.IncarnationOf(origin),
-                                                       version.commit_lsn);
+      const bool knows =
+          memory().peers[peer].Contains(origin, region_.IncarnationOf(origin), version.commit_lsn);
       if (!knows || !Closed(peer, version)) return false;
     }
     return true;

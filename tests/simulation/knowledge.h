@@ -1,5 +1,5 @@
-// What an agent keeps in memory: the gate between deletes and apply transactions, the coverage history, the vectors.
-// All of it is lost with the agent; what must survive is in the database.
+// What an agent keeps in memory: the gate between deletes and apply transactions, the coverage
+// history, the vectors. All of it is lost with the agent; what must survive is in the database.
 #pragma once
 
 #include <deque>
@@ -22,7 +22,8 @@ class DeleteGate {
  public:
   bool MayHaveTombstone(Key key) const { return keys_.contains(key) || keys_.contains(kTable); }
   void Add(Key key) { keys_[key] = ++generation_; }
-  // An apply transaction writes a tombstone that is not committed yet: whoever removes an older one must not forget the key.
+  // An apply transaction writes a tombstone that is not committed yet: whoever removes an older one
+  // must not forget the key.
   void Hold(Key key) {
     Add(key);
     held_.insert(key);
@@ -34,7 +35,8 @@ class DeleteGate {
   uint64_t generation() const { return generation_; }
   void Remove(Key key, uint64_t generation) {
     const auto at = keys_.find(key);
-    if (at != keys_.end() && at->second <= generation && !Pending(key) && !held_.contains(key)) keys_.erase(at);
+    if (at != keys_.end() && at->second <= generation && !Pending(key) && !held_.contains(key))
+      keys_.erase(at);
   }
 
   void Register(const PendingDelete& pending) {
@@ -117,7 +119,9 @@ class CoverageHistory {
     }
   }
 
-  Xid LocalHorizon(const AppliedVector& vector) const { return HorizonAt(vector.At(self_).commit_lsn); }
+  Xid LocalHorizon(const AppliedVector& vector) const {
+    return HorizonAt(vector.At(self_).commit_lsn);
+  }
   Xid OriginHorizon(Rank origin, const AppliedVector& vector) const {
     Xid horizon = 0;
     for (const AppliedEntry& entry : applied_[origin]) {
@@ -134,8 +138,8 @@ class CoverageHistory {
     for (const LocalEntry& entry : local_) {
       if (entry.xid == xid) return {.covered = entry.lsn <= known.commit_lsn};
     }
-    // A subtransaction's xid, found by the commit time that it shares with its top transaction; or not decoded yet; or
-    // older than the history.
+    // A subtransaction's xid, found by the commit time that it shares with its top transaction; or
+    // not decoded yet; or older than the history.
     constexpr Coverage kUnknown{.covered = false, .ambiguous = true};
     if (protocol_.time_lookup_bounded && xid >= HorizonAt(decoded_)) return kUnknown;
     bool found = false;
@@ -149,7 +153,8 @@ class CoverageHistory {
   Coverage OriginCovered(Rank origin, Xid xid, const AppliedVector& vector) const {
     for (const AppliedEntry& entry : applied_[origin]) {
       if (entry.xid != xid) continue;
-      return {.covered = vector.Contains(origin, entry.position.incarnation, entry.position.commit_lsn)};
+      return {.covered =
+                  vector.Contains(origin, entry.position.incarnation, entry.position.commit_lsn)};
     }
     return {.covered = false, .ambiguous = true};
   }

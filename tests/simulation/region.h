@@ -1,4 +1,5 @@
-// One region: its database, its agent's memory, its topic, its clock, and what the actors need to find each other.
+// One region: its database, its agent's memory, its topic, its clock, and what the actors need to
+// find each other.
 #pragma once
 
 #include <memory>
@@ -30,9 +31,9 @@ struct World {
   Dice dice;
   int regions = 2;
   int keys = 3;
-  CommitTime now = 0;      // true time
+  CommitTime now = 0;  // true time
   uint64_t step = 0;
-  bool stopping = false;   // clients end after their transaction
+  bool stopping = false;  // clients end after their transaction
   Serial next_serial = 1;
   uint64_t next_token = 1;
 };
@@ -66,8 +67,8 @@ struct Region {
   Database database;
   std::unique_ptr<Memory> memory;
   std::vector<Record> topic;
-  Lsn confirmed;   // of the slot
-  Lsn decoded;     // where capture stands
+  Lsn confirmed;  // of the slot
+  Lsn decoded;    // where capture stands
   bool history_lost = false;
 };
 

@@ -1,4 +1,5 @@
-// What a run is made of: the parts of the protocol that can be left out (planted faults), and the dice.
+// What a run is made of: the parts of the protocol that can be left out (planted faults), and the
+// dice.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +8,12 @@
 
 namespace pgduet::simulation {
 
-// The protocol of docs/decisions/0001 and 0002. Each part that is switched off is a fault that a run must find.
+// The protocol of docs/decisions/0001 and 0002. Each part that is switched off is a fault that a
+// run must find.
 struct Protocol {
   // 0001
-  bool by_version = true;           // else by arrival
-  bool journal_replays = true;      // local deletes are replayed by version
+  bool by_version = true;       // else by arrival
+  bool journal_replays = true;  // local deletes are replayed by version
   bool clock_wait = true;
   bool causal_hold = true;
   bool stability = true;            // else tombstones go by clock
@@ -21,20 +23,21 @@ struct Protocol {
   bool barrier = true;              // before a missing row is believed
   bool confirm_published = true;    // the slot moves only over what the topic's last vector holds
   // 0002
-  bool sweep = true;                    // A, C: remote deletes are replayed later
-  bool batch_closed = true;             // G: what is batched is closed here
-  bool batch_highest_time = true;       // G: stamp and clock wait of a batch
-  bool stream_order = true;             // G: one origin's rows are in order, whatever their stamps
-  bool sweep_hits = true;               // A: also those that removed a row, in groups of three and more
-  bool pending_first = true;            // B
-  bool closed_time = true;              // C: stability knows stragglers
-  bool flush_before_load = true;        // D: what a new run reads may be lost yet
-  bool samples_flushed = true;          // D: a sample counts once it cannot be lost
-  bool memory_set_back = true;          // D: on reconnection, for all origins
-  bool removal_flushed = true;          // D: a removed tombstone may come back
-  bool replay_checks_vector = true;     // E: no log entry where the row had seen the delete
-  bool time_lookup_bounded = true;      // E: rows of subtransactions
-  bool own_tombstones = true;           // F: a tombstone of the same transaction does not stop its later insert
+  bool sweep = true;               // A, C: remote deletes are replayed later
+  bool batch_closed = true;        // G: what is batched is closed here
+  bool batch_highest_time = true;  // G: stamp and clock wait of a batch
+  bool stream_order = true;        // G: one origin's rows are in order, whatever their stamps
+  bool sweep_hits = true;          // A: also those that removed a row, in groups of three and more
+  bool pending_first = true;       // B
+  bool closed_time = true;         // C: stability knows stragglers
+  bool flush_before_load = true;   // D: what a new run reads may be lost yet
+  bool samples_flushed = true;     // D: a sample counts once it cannot be lost
+  bool memory_set_back = true;     // D: on reconnection, for all origins
+  bool removal_flushed = true;     // D: a removed tombstone may come back
+  bool replay_checks_vector = true;  // E: no log entry where the row had seen the delete
+  bool time_lookup_bounded = true;   // E: rows of subtransactions
+  bool own_tombstones =
+      true;  // F: a tombstone of the same transaction does not stop its later insert
 };
 
 // What a run is allowed to meet.
@@ -47,10 +50,10 @@ struct Scope {
   int crash_interval = 3'000;  // turns; 0: none
   int tick_percent = 30;       // of turns after which time has passed; few: equal commit times
   int subtransaction_percent = 20;
-  int preempted_percent = 8;   // of commits between taking the time and writing the record
-  int late_percent = 8;        // of commits between the record's flush and being visible
-  int flush_pause_max = 30;    // steps of the WAL writer
-  int crash_again_percent = 0; // of agents' crashes: the database follows soon
+  int preempted_percent = 8;    // of commits between taking the time and writing the record
+  int late_percent = 8;         // of commits between the record's flush and being visible
+  int flush_pause_max = 30;     // steps of the WAL writer
+  int crash_again_percent = 0;  // of agents' crashes: the database follows soon
 };
 
 class Dice {

@@ -1,5 +1,5 @@
-// One run: a group of regions and their actors, in an order that the dice choose, with crashes; then quiet, until
-// everything has arrived everywhere.
+// One run: a group of regions and their actors, in an order that the dice choose, with crashes;
+// then quiet, until everything has arrived everywhere.
 #pragma once
 
 #include <functional>
@@ -10,8 +10,8 @@
 
 #include <fmt/format.h>
 
-#include "tests/simulation/applier.h"
 #include "tests/simulation/application.h"
+#include "tests/simulation/applier.h"
 #include "tests/simulation/capture.h"
 #include "tests/simulation/housekeeper.h"
 
@@ -47,7 +47,8 @@ class Simulation {
       Turn();
       const bool due = crash_again_at_ != 0 && world_.step >= crash_again_at_;
       if (due) CrashAgain();
-      if (scope_.crash_interval > 0 && world_.dice.Below(scope_.crash_interval) == 0) CrashSomething();
+      if (scope_.crash_interval > 0 && world_.dice.Below(scope_.crash_interval) == 0)
+        CrashSomething();
     }
     world_.stopping = true;
     for (const uint64_t end = world_.step + 400'000; !Quiet();) {
@@ -79,11 +80,14 @@ class Simulation {
     auto object = std::make_shared<Object>(region, arguments...);
     auto actor = std::make_unique<Actor>(object->Run());
     constexpr int kSpeeds[] = {1, 2, 2, 4, 8};
-    actors_.push_back({.region = &region, .life = life,
-                       .restart = [&region, life, arguments...](Simulation& simulation) {
-                         simulation.Start<Object>(region, life, arguments...);
-                       },
-                       .object = std::move(object), .actor = std::move(actor),
+    actors_.push_back({.region = &region,
+                       .life = life,
+                       .restart =
+                           [&region, life, arguments...](Simulation& simulation) {
+                             simulation.Start<Object>(region, life, arguments...);
+                           },
+                       .object = std::move(object),
+                       .actor = std::move(actor),
                        .ends = std::is_same_v<Object, Application>,
                        .speed = kSpeeds[world_.dice.Below(5)]});
   }
@@ -114,7 +118,8 @@ class Simulation {
 
   void Turn() {
     ++world_.step;
-    if (world_.dice.Percent(scope_.tick_percent)) world_.now += static_cast<CommitTime>(world_.dice.Below(3));
+    if (world_.dice.Percent(scope_.tick_percent))
+      world_.now += static_cast<CommitTime>(world_.dice.Below(3));
     Running& chosen = actors_[world_.dice.Below(actors_.size())];
     if (chosen.actor->done() || chosen.asleep_until > world_.step) return;
     const bool tired = !world_.stopping && world_.dice.Permille(3);
@@ -186,7 +191,8 @@ class Simulation {
   }
   uint64_t Published(Rank origin) const {
     uint64_t sequence = 0;
-    for (const Record& record : regions_[origin]->topic) sequence = std::max(sequence, record.sequence);
+    for (const Record& record : regions_[origin]->topic)
+      sequence = std::max(sequence, record.sequence);
     return sequence;
   }
 

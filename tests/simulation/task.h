@@ -1,10 +1,11 @@
-// Coroutines for the simulation: each actor (a client, an applier, capture ...) is one, and gives way at each point where
-// another one could get in between. Destroying an actor is its crash: its frames go, from the innermost outwards.
+// Coroutines for the simulation: each actor (a client, an applier, capture ...) is one, and gives
+// way at each point where another one could get in between. Destroying an actor is its crash: its
+// frames go, from the innermost outwards.
 //
 //   Task<int> Read(...) { co_await Step{}; co_return 1; }      co_await Read(...) from another task
 //
-// Arguments of a task are named variables or plain values: GCC 12 destroys a temporary in a co_await twice.
-// One thread.
+// Arguments of a task are named variables or plain values: GCC 12 destroys a temporary in a
+// co_await twice. One thread.
 #pragma once
 
 // Clang 14 has coroutines but does not say so to the library of GCC.

@@ -1,5 +1,5 @@
-// What a simulated database writes to its log: one record for each transaction that ends, with its logical
-// changes (what capture decodes) and its effects (what recovery puts back).
+// What a simulated database writes to its log: one record for each transaction that ends, with its
+// logical changes (what capture decodes) and its effects (what recovery puts back).
 #pragma once
 
 #include <map>
@@ -68,7 +68,7 @@ struct WalRecord {
   Rank origin = 0;
   Serial serial = 0;  // kLocal: itself
   std::vector<RowWrite> changes;
-  uint64_t token = 0;  // kBarrier
+  uint64_t token = 0;           // kBarrier
   std::vector<Serial> applied;  // kApplied: the source transactions, for the checker
   Serial journal_of = 0;        // kInternal: whose deletes were replayed
   // Effects.
