@@ -7,7 +7,6 @@
 
 #include "agent/policy_text.h"
 #include "agent/region_engine.h"
-#include "apply/target_session.h"
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/named_error.h"
@@ -43,17 +42,6 @@ absl::Status CheckIdentity(const PgResult& row, const Config& config, const Regi
   return absl::OkStatus();
 }
 
-// A run needs the tables that this version knows; `check` says the same.
-absl::Status CheckSidecarVersion(PgConnection& connection) {
-  PGDUET_ASSIGN_OR_RETURN(const PgResult version,
-                          connection.Query("SELECT schema_version FROM pgduet.identity"));
-  if (version.rows() != 1 || version.Int(0, 0) == kSidecarVersion) return absl::OkStatus();
-  return NamedError(absl::StatusCode::kFailedPrecondition, "sidecar_version",
-                    fmt::format("the sidecar schema is of another version: found={} needed={}",
-                                version.Int(0, 0), kSidecarVersion),
-                    "Run 'pgduet init' for this region with the version that the agent has.");
-}
-
 absl::StatusOr<std::vector<uint32_t>> LoadBaselineXids(PgConnection& connection) {
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult rows,
@@ -70,6 +58,35 @@ absl::StatusOr<std::vector<uint32_t>> LoadBaselineXids(PgConnection& connection)
 
 }  // namespace
 
+absl::Status CheckSidecarVersion(PgConnection& connection) {
+  PGDUET_ASSIGN_OR_RETURN(const PgResult version,
+                          connection.Query("SELECT schema_version FROM pgduet.identity"));
+  if (version.rows() != 1 || version.Int(0, 0) == kSidecarVersion) return absl::OkStatus();
+  return NamedError(absl::StatusCode::kFailedPrecondition, "sidecar_version",
+                    fmt::format("the sidecar schema is of another version: found={} needed={}",
+                                version.Int(0, 0), kSidecarVersion),
+                    "Run 'pgduet init' for this region with the version that the agent has.");
+}
+
+namespace {
+
+absl::StatusOr<PgResult> ReadIdentity(PgConnection& connection, const Config& config,
+                                      bool new_run) {
+  constexpr char kColumns[] =
+      "group_name, region, rank, incarnation, baseline_lsn, "
+      "pg_snapshot_xmin(baseline_snapshot)::text, system_identifier, "
+      "timeline, writer_epoch";
+  if (!new_run) return connection.Query(fmt::format("SELECT {} FROM pgduet.identity", kColumns));
+  // First: an older sidecar lacks a column that a run writes.
+  PGDUET_RETURN_IF_ERROR(CheckSidecarVersion(connection));
+  return connection.Query(fmt::format("UPDATE pgduet.identity SET writer_epoch = writer_epoch + 1, "
+                                      "policy_text = $1 RETURNING {}",
+                                      kColumns),
+                          {CanonicalPolicyText(config)});
+}
+
+}  // namespace
+
 absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const Config& config,
                                             const std::string& region_name, bool new_run) {
   const RegionConfig& region = *config.FindRegion(region_name);
@@ -77,17 +94,7 @@ absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const C
                           PgConnection::Open({.conninfo = conninfo,
                                               .application_name = "pgduet start",
                                               .settings = PinnedSettings()}));
-  constexpr char kColumns[] =
-      "group_name, region, rank, incarnation, baseline_lsn, "
-      "pg_snapshot_xmin(baseline_snapshot)::text, system_identifier, "
-      "timeline, writer_epoch";
-  absl::StatusOr<PgResult> row = connection->Query(
-      new_run ? fmt::format("UPDATE pgduet.identity SET writer_epoch = writer_epoch + 1, "
-                            "policy_text = $1 RETURNING {}",
-                            kColumns)
-              : fmt::format("SELECT {} FROM pgduet.identity", kColumns),
-      new_run ? std::vector<std::optional<std::string>>{CanonicalPolicyText(config)}
-              : std::vector<std::optional<std::string>>{});
+  absl::StatusOr<PgResult> row = ReadIdentity(*connection, config, new_run);
   if (!row.ok()) {
     const std::string state = SqlState(row.status());
     if (state == "42P01" || state == "3F000" || state == "42501")
@@ -96,7 +103,6 @@ absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const C
   }
   if (row->rows() != 1) return NotInitialized("pgduet.identity is empty");
   PGDUET_RETURN_IF_ERROR(CheckIdentity(*row, config, region));
-  if (new_run) PGDUET_RETURN_IF_ERROR(CheckSidecarVersion(*connection));
   RegionIdentity identity{
       .group = config.group, .set = config.set, .regions = {}, .rank = region.rank};
   for (const RegionConfig& one : config.regions) identity.regions.push_back(one.name);
@@ -159,11 +165,6 @@ void RegionAgent::Supervise(std::stop_token stop) {
 absl::Status RegionAgent::StartEngine() {
   PGDUET_ASSIGN_OR_RETURN(RegionIdentity identity,
                           LoadIdentity(region_.postgres, config_, region_.name, /*new_run=*/true));
-  PGDUET_ASSIGN_OR_RETURN(
-      const std::unique_ptr<PgConnection> connection,
-      PgConnection::Open(
-          {.conninfo = region_.postgres, .application_name = "pgduet start", .settings = {}}));
-  PGDUET_RETURN_IF_ERROR(CheckCommitTimestamps(*connection));
   auto engine = std::make_shared<RegionEngine>(config_, region_, std::move(identity), registry_);
   PGDUET_RETURN_IF_ERROR(engine->Start());
   std::scoped_lock lock(mutex_);

@@ -18,6 +18,7 @@
 #include "agent/agent_status.h"
 #include "agent/config.h"
 #include "apply/region_identity.h"
+#include "base/pg_connection.h"
 
 namespace pgduet {
 
@@ -58,5 +59,8 @@ class RegionAgent {
 // identity_mismatch.
 absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const Config& config,
                                             const std::string& region, bool new_run);
+
+// A run needs the tables that this version knows. Error: sidecar_version.
+absl::Status CheckSidecarVersion(PgConnection& connection);
 
 }  // namespace pgduet

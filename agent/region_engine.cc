@@ -7,6 +7,7 @@
 #include "agent/direct_peer.h"
 #include "agent/names.h"
 #include "agent/policy_text.h"
+#include "apply/target_session.h"
 #include "apply/wal_flush.h"
 #include "base/backoff.h"
 #include "base/named_error.h"
@@ -132,6 +133,7 @@ absl::Status RegionEngine::Start() {
                           PgConnection::Open({.conninfo = region_.postgres,
                                               .application_name = "pgduet start",
                                               .settings = PinnedSettings()}));
+  PGDUET_RETURN_IF_ERROR(CheckCommitTimestamps(*connection));
   PGDUET_RETURN_IF_ERROR(FlushWal(*connection));  // what is loaded now, a crash must not take back
   PGDUET_RETURN_IF_ERROR(LoadTombstones(*connection, registry_));
   PGDUET_RETURN_IF_ERROR(LoadHorizons(*connection, history_));

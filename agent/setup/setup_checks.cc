@@ -79,13 +79,7 @@ void CheckSetup(const Config& config, const RegionConfig& region, PgConnection& 
   absl::StatusOr<RegionIdentity> identity =
       LoadIdentity(region.postgres, config, region.name, /*new_run=*/false);
   if (!identity.ok()) return AddStatus(findings, identity.status());
-  absl::StatusOr<PgResult> version = connection.Query("SELECT schema_version FROM pgduet.identity");
-  if (version.ok() && version->Int(0, 0) != kSidecarVersion) {
-    findings.push_back({Severity::kError, "sidecar_version",
-                        fmt::format("the sidecar schema is of another version: found={} needed={}",
-                                    version->Int(0, 0), kSidecarVersion),
-                        kRunInit});
-  }
+  AddStatus(findings, CheckSidecarVersion(connection));
   CheckPublication(config, connection, findings);
   CheckSlots(config, region, connection, findings);
 }

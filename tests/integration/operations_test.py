@@ -112,6 +112,7 @@ class TestInit:
         region = group["a"]
         region.agent.stop()
         region.sql("ALTER TABLE pgduet.tombstone DROP COLUMN unswept, DROP COLUMN vector")
+        region.sql("ALTER TABLE pgduet.identity DROP COLUMN policy_text")
         region.sql("UPDATE pgduet.identity SET schema_version = 1")
         region.sql(f"SELECT pg_replication_origin_drop('pgduet:{group.name}:main:housekeeper')")
         region.agent.start(wait=False)
