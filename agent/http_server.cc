@@ -15,7 +15,7 @@ namespace {
 
 class Server : public HttpServer {
  public:
-  Server(HttpCallbacks callbacks, prometheus::Registry& registry) {
+  Server(const HttpCallbacks& callbacks, prometheus::Registry& registry) {
     server_.new_task_queue = [] { return new httplib::ThreadPool(2); };
     server_.Get("/metrics", [&registry](const httplib::Request&, httplib::Response& response) {
       response.set_content(prometheus::TextSerializer().Serialize(registry.Collect()),

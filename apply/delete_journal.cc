@@ -28,6 +28,46 @@ std::string HadSeenSql(Incarnation ours) {
       IncarnationToString(ours));
 }
 
+// What stands under the deleted keys (s): first locked and counted, then decided and logged.
+std::string ReplayTemplate(bool lock) {
+  const std::string source =
+      "s AS (SELECT * FROM unnest({arrays}) AS s({names}) WHERE NOT EXISTS (SELECT FROM "
+      "pgduet.tombstone d WHERE "
+      "d.relation = {oid} AND d.key_digest = s.digest AND d.commit_lsn = $4::pg_lsn AND d.rank = "
+      "$2::smallint))";
+  if (lock)
+    return "WITH " + source +
+           ", met AS (SELECT 1 FROM s JOIN {table} t ON true {match} WHERE "
+           "(pg_xact_commit_timestamp_origin(t.xmin)).roident IN ({ranks}) FOR UPDATE OF t) "
+           "SELECT count(*), max($1), max($3) FROM met";
+  return "WITH " + source +
+         ", met AS (SELECT t.ctid AS place, t.tableoid AS part, s.digest, {row_json} AS whole, "
+         "(SELECT to_jsonb(k.*) FROM (SELECT {key_json}) k) AS key, w.stamp, w.rank FROM s JOIN "
+         "{table} t ON true {match}, "
+         "LATERAL (SELECT (pg_xact_commit_timestamp_origin(t.xmin)).timestamp AS stamp, "
+         "CASE (pg_xact_commit_timestamp_origin(t.xmin)).roident{cases} END AS rank) w "
+         "WHERE (pg_xact_commit_timestamp_origin(t.xmin)).roident IN ({ranks}) AND NOT "
+         "{had_seen}), "
+         "gone AS (DELETE FROM {table} t USING met WHERE t.ctid = met.place AND t.tableoid = "
+         "met.part "
+         "AND (met.stamp, met.rank) < ($1::timestamptz, $2::int) RETURNING met.place, met.part) "
+         "INSERT INTO pgduet.conflict (table_schema, table_name, key_digest, key, kind, policy, "
+         "decision, remote_operation, "
+         "remote_row, remote_region, remote_time, local_operation, local_region, local_time, "
+         "local_lsn) "
+         "SELECT {schema}, {name}, met.digest, met.key, 'update_deleted', 'last_write_wins', "
+         "CASE WHEN gone.place IS NULL THEN 'apply_remote' ELSE 'keep_local' END, 'row', "
+         "met.whole, "
+         "r.name, met.stamp, "
+         "'delete', $3, $1::timestamptz, $4::pg_lsn FROM met JOIN pgduet.region r ON r.rank = "
+         "met.rank "
+         "LEFT JOIN gone ON gone.place = met.place AND gone.part = met.part "
+         "WHERE NOT EXISTS (SELECT FROM pgduet.conflict c WHERE c.key_digest = met.digest "
+         "AND c.local_time = $1::timestamptz AND c.local_operation = 'delete' AND c.remote_region "
+         "= "
+         "r.name)";
+}
+
 // Keys of one table, each once: the last delete of a transaction is like its first.
 std::vector<KeyDelete> Unique(std::vector<KeyDelete> deletes) {
   std::sort(deletes.begin(), deletes.end(),
@@ -200,41 +240,8 @@ absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction,
     names += fmt::format(", c{}", part);
     types.push_back(ArrayTypes(target, target.keys)[part]);
   }
-  const std::string source =
-      "s AS (SELECT * FROM unnest({arrays}) AS s({names}) WHERE NOT EXISTS (SELECT FROM "
-      "pgduet.tombstone d WHERE "
-      "d.relation = {oid} AND d.key_digest = s.digest AND d.commit_lsn = $4::pg_lsn AND d.rank = "
-      "$2::smallint))";
-  const std::string lock =
-      "WITH " + source +
-      ", met AS (SELECT 1 FROM s JOIN {table} t ON true {match} WHERE "
-      "(pg_xact_commit_timestamp_origin(t.xmin)).roident IN ({ranks}) FOR UPDATE OF t) "
-      "SELECT count(*), max($1), max($3) FROM met";
-  const std::string decide =
-      "WITH " + source +
-      ", met AS (SELECT t.ctid AS place, t.tableoid AS part, s.digest, {row_json} AS whole, "
-      "(SELECT to_jsonb(k.*) FROM (SELECT {key_json}) k) AS key, w.stamp, w.rank FROM s JOIN "
-      "{table} t ON true {match}, "
-      "LATERAL (SELECT (pg_xact_commit_timestamp_origin(t.xmin)).timestamp AS stamp, "
-      "CASE (pg_xact_commit_timestamp_origin(t.xmin)).roident{cases} END AS rank) w "
-      "WHERE (pg_xact_commit_timestamp_origin(t.xmin)).roident IN ({ranks}) AND NOT {had_seen}), "
-      "gone AS (DELETE FROM {table} t USING met WHERE t.ctid = met.place AND t.tableoid = met.part "
-      "AND (met.stamp, met.rank) < ($1::timestamptz, $2::int) RETURNING met.place, met.part) "
-      "INSERT INTO pgduet.conflict (table_schema, table_name, key_digest, key, kind, policy, "
-      "decision, remote_operation, "
-      "remote_row, remote_region, remote_time, local_operation, local_region, local_time, "
-      "local_lsn) "
-      "SELECT {schema}, {name}, met.digest, met.key, 'update_deleted', 'last_write_wins', "
-      "CASE WHEN gone.place IS NULL THEN 'apply_remote' ELSE 'keep_local' END, 'row', met.whole, "
-      "r.name, met.stamp, "
-      "'delete', $3, $1::timestamptz, $4::pg_lsn FROM met JOIN pgduet.region r ON r.rank = "
-      "met.rank "
-      "LEFT JOIN gone ON gone.place = met.place AND gone.part = met.part "
-      "WHERE NOT EXISTS (SELECT FROM pgduet.conflict c WHERE c.key_digest = met.digest "
-      "AND c.local_time = $1::timestamptz AND c.local_operation = 'delete' AND c.remote_region = "
-      "r.name)";
   const std::string sql =
-      fmt::format(fmt::runtime(step == ReplayStep::kLock ? lock : decide),
+      fmt::format(fmt::runtime(ReplayTemplate(step == ReplayStep::kLock)),
                   fmt::arg("had_seen", HadSeenSql(identity_.incarnation)),
                   fmt::arg("arrays", arrays), fmt::arg("names", names), fmt::arg("oid", target.oid),
                   fmt::arg("key_json", key_json), fmt::arg("row_json", target.row_json),

@@ -234,12 +234,12 @@ absl::Status CaptureRun::SendHeartbeat() {
 absl::Status CaptureRun::Append(Record record) {
   for (std::string& bytes : EncodeRecord(record)) {
     if (loop_.metrics_ != nullptr) loop_.metrics_->RecordAppended(bytes.size());
-    PGDUET_RETURN_IF_ERROR(AppendBytes(std::move(bytes)));
+    PGDUET_RETURN_IF_ERROR(AppendBytes(bytes));
   }
   return absl::OkStatus();
 }
 
-absl::Status CaptureRun::AppendBytes(std::string bytes) {
+absl::Status CaptureRun::AppendBytes(const std::string& bytes) {
   while (true) {
     const absl::Status status = writer_->Append(bytes);
     if (!absl::IsResourceExhausted(status)) return status;

@@ -34,7 +34,7 @@ class CaptureRun : public AssemblerSink {
   absl::Status SendHeartbeat();
   absl::Status Announce();
   absl::Status Append(Record record);
-  absl::Status AppendBytes(std::string bytes);
+  absl::Status AppendBytes(const std::string& bytes);
   absl::Status Feedback();
   void CollectDurable();
   void ReportSlot();

@@ -190,7 +190,7 @@ absl::StatusOr<StreamEvent> RecordStream::AcceptTransaction(RawRecord raw, int64
 }
 
 // The piece fits; nothing is stored before it is known to be sound.
-absl::StatusOr<StreamEvent> RecordStream::AcceptPiece(RawRecord raw, Run run, Join join,
+absl::StatusOr<StreamEvent> RecordStream::AcceptPiece(RawRecord raw, Run run, const Join& join,
                                                       int64_t offset) {
   const RecordHeader header = raw.header;
   if (header.fragment != 0 && header.fragments != join.fragments) {

@@ -87,7 +87,7 @@ class RecordStream {
   absl::StatusOr<StreamEvent> AcceptAnnouncement(RawRecord raw);
   absl::StatusOr<StreamEvent> AcceptHeartbeat(RawRecord raw, int64_t offset);
   absl::StatusOr<StreamEvent> AcceptTransaction(RawRecord raw, int64_t offset);
-  absl::StatusOr<StreamEvent> AcceptPiece(RawRecord raw, Run run, Join join, int64_t offset);
+  absl::StatusOr<StreamEvent> AcceptPiece(RawRecord raw, Run run, const Join& join, int64_t offset);
 
   Options options_;
   Position applied_;           // last complete transaction seen (or given)

@@ -75,7 +75,7 @@ void PrintStatus(const Json& json) {
     }
     fmt::print("{}", streams.ToString());
     for (const Json& one : agent["streams"]) {
-      if (one["error"] == "") continue;
+      if (one["error"].get_ref<const std::string&>().empty()) continue;
       fmt::print("{}: {}\n  {}\n", one["name"].get<std::string>(),
                  one["message"].get<std::string>(), one["remedy"].get<std::string>());
     }
