@@ -1,0 +1,93 @@
+// The engine behind every policy but last write wins: takes one write of one row at a time, in any
+// order that respects causality, and keeps the maximal set and the visible row.
+//
+// For any set of writes, every region that has taken all of them shows the same row. The argument:
+//   - the members are the maximal elements of the writes taken, whatever the order;
+//   - a write that covers all that is here shows exactly its own row (at its origin the row was
+//     just that, and nothing is here that it had not seen);
+//   - else the visible row is a function of the members (picks), or of the merged columns, whose
+//     rules commute for concurrent writes (merge/*.h).
+// tests/resolve/row_engine_test.cc and tests/simulation/policies hold it against oracles.
+// Pure: no I/O, no clock, no logging.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "resolve/row_state.h"
+#include "resolve/table_policy.h"
+#include "schemas/change.h"
+
+namespace pgduet {
+
+// A column as the engine sees it.
+struct ShapeColumn {
+  std::string name;
+  ColumnKind kind = ColumnKind::kLatest;
+  int group = -1;         // `latest` columns with the same number win together
+  bool json = false;      // add_wins_set: a jsonb array, not an SQL array
+  std::string low, high;  // counter: bounds of the type as decimal numbers; empty: none
+};
+
+// A table's columns under its policy.
+struct RowShape {
+  TablePolicy policy;
+  std::vector<ShapeColumn> columns;
+  std::vector<std::string> Names() const;
+};
+
+// What one transaction did to one row: its first old row and its last new row.
+struct RowWrite {
+  Dot dot;
+  ChangeKind kind = ChangeKind::kUpdate;  // insert, update or delete
+  // The origin's applied vector at that transaction; contains the dot itself.
+  const AppliedVector* vector = nullptr;
+  RowImage old_row;  // update and delete in merge tables: all columns; else it may be empty
+  RowImage new_row;  // insert and update: absent cells are unchanged
+};
+
+enum class Shown : uint8_t {
+  kRemote,    // the arriving write's row is what is visible
+  kLocal,     // what was visible stays
+  kMerged,    // a row that neither side wrote
+  kFunction,  // the caller asks the user's function for the row (CustomOrder)
+};
+
+struct Outcome {
+  bool concurrent = false;  // the write had not seen all that was here: log it
+  // Of those that it had not seen, the newest: what the log shows as the other side.
+  std::optional<Member> other;
+  Shown shown = Shown::kRemote;
+  // A merged counter is beyond its type's range and shows the bound.
+  bool overflow = false;
+};
+
+class RowEngine {
+ public:
+  explicit RowEngine(RowShape shape) : shape_(std::move(shape)) {}
+  const RowShape& shape() const { return shape_; }
+
+  // `visible`: the row as it stands, and then as it has to stand (empty: no row). For a write of
+  // this database that capture has just decoded, which stands already, it is the row before it.
+  // `stable`: what every write to come has seen; what is kept of such writes is let go.
+  Outcome Take(const RowWrite& write, const AppliedVector& stable, RowState& state,
+               std::optional<RowImage>& visible) const;
+
+  // The database refused the merged row: what is shown instead, equal everywhere (the newest
+  // living member's row), and the merged columns go to the shadow.
+  void ShowNewest(RowState& state, std::optional<RowImage>& visible) const;
+
+  // Which member a pick policy shows.
+  const Member& Pick(const RowState& state) const;
+  // The members in the order in which a custom function gets them: by version, the oldest first.
+  static std::vector<const Member*> CustomOrder(const RowState& state);
+
+ private:
+  bool Lives(const RowState& state) const;
+  void Forget(const AppliedVector& stable, RowState& state) const;
+
+  const RowShape shape_;
+};
+
+}  // namespace pgduet
