@@ -68,6 +68,8 @@ class RowEngine {
   explicit RowEngine(RowShape shape) : shape_(std::move(shape)) {}
   const RowShape& shape() const { return shape_; }
 
+  // Each write is taken exactly once (the caller's positions see to that); a second write with the
+  // same dot is a later chunk of the same transaction.
   // `visible`: the row as it stands, and then as it has to stand (empty: no row). For a write of
   // this database that capture has just decoded, which stands already, it is the row before it.
   // `stable`: what every write to come has seen; what is kept of such writes is let go.
@@ -84,8 +86,13 @@ class RowEngine {
   static std::vector<const Member*> CustomOrder(const RowState& state);
 
  private:
+  void ShowAlone(const RowWrite& write, RowImage merged, RowState& state,
+                 std::optional<RowImage>& visible) const;
+  bool ShowTogether(RowImage merged, RowState& state, std::optional<RowImage>& visible) const;
   bool Lives(const RowState& state) const;
-  void Forget(const AppliedVector& stable, RowState& state) const;
+  static Shown WhatShows(const RowWrite& write, const std::optional<RowImage>& stood,
+                         const std::optional<RowImage>& visible);
+  static void Forget(const AppliedVector& stable, RowState& state);
 
   const RowShape shape_;
 };

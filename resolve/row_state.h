@@ -75,11 +75,12 @@ struct Entry {
 
 // What a merged column remembers of writes that others may not have seen yet. Empty: nothing.
 struct ColumnState {
-  std::optional<Dot> latest;                         // latest: who wrote the value
-  std::vector<Entry> entries;                        // max, min
+  // latest, max, min: the writes that no other one of this column covers. A single entry's value is
+  // the column's, and not repeated here.
+  std::vector<Entry> entries;
   std::map<std::string, std::vector<Dot>> elements;  // add_wins_set: who added the element
   std::map<std::string, std::vector<Entry>> keys;    // map: who wrote the key, and what
-  bool empty() const { return !latest && entries.empty() && elements.empty() && keys.empty(); }
+  bool empty() const { return entries.empty() && elements.empty() && keys.empty(); }
   bool operator==(const ColumnState&) const = default;
 };
 

@@ -1,0 +1,89 @@
+#include "resolve/merge/row_merge.h"
+
+#include <set>
+
+#include "resolve/merge/column_merge.h"
+#include "resolve/merge/decimal.h"
+
+namespace pgduet {
+namespace {
+
+const Cell& CellOf(const RowImage& row, size_t column, const Cell& otherwise) {
+  return column < row.size() ? row[column] : otherwise;
+}
+
+bool Differs(const RowWrite& write, size_t column) {
+  static const Cell kUnknown;
+  const Cell& after = CellOf(write.new_row, column, kUnknown);
+  if (write.kind == ChangeKind::kInsert) return true;
+  return after.known() && after != CellOf(write.old_row, column, kUnknown);
+}
+
+// Groups in which one column differs count as changed in all.
+std::set<int> ChangedGroups(const RowShape& shape, const RowWrite& write) {
+  std::set<int> groups;
+  for (size_t column = 0; column < shape.columns.size(); ++column) {
+    if (shape.columns[column].group >= 0 && Differs(write, column))
+      groups.insert(shape.columns[column].group);
+  }
+  return groups;
+}
+
+bool Bound(const ShapeColumn& column, Cell& cell) {
+  const std::optional<Decimal> number = Decimal::Parse(cell.text);
+  if (!number) return true;
+  const std::optional<Decimal> low = Decimal::Parse(column.low), high = Decimal::Parse(column.high);
+  if (low && *number < *low) {
+    cell.text = column.low;
+    return false;
+  }
+  if (high && *high < *number) {
+    cell.text = column.high;
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+RowImage MergeBase(const RowShape& shape, const RowWrite& write, const RowState& state,
+                   const std::optional<RowImage>& visible) {
+  if (state.shadow) return *state.shadow;
+  if (visible) return *visible;
+  if (write.old_row.size() == shape.columns.size()) return write.old_row;
+  return RowImage(shape.columns.size(), Cell::Null());
+}
+
+void MergeColumns(const RowShape& shape, const RowWrite& write, RowState& state, RowImage& row) {
+  static const Cell kNothing = Cell::Null();
+  state.columns.resize(shape.columns.size());
+  row.resize(shape.columns.size());
+  const std::set<int> changed_groups = ChangedGroups(shape, write);
+  const bool deletes = write.kind == ChangeKind::kDelete;
+  for (size_t column = 0; column < shape.columns.size(); ++column) {
+    const ShapeColumn& one = shape.columns[column];
+    const bool inserts = write.kind == ChangeKind::kInsert;
+    const ColumnWrite column_write{
+        .dot = write.dot,
+        .vector = *write.vector,
+        .before = inserts ? kNothing : CellOf(write.old_row, column, kNothing),
+        .after = deletes ? kNothing : CellOf(write.new_row, column, kNothing),
+        .changed = one.group >= 0 ? changed_groups.contains(one.group) : Differs(write, column),
+        .deletes = deletes};
+    MergeColumn(one.kind, one.json, column_write, state.columns[column], row[column]);
+  }
+}
+
+bool ShowMerged(const RowShape& shape, RowImage& merged, RowImage& shown) {
+  bool in_bounds = true;
+  for (size_t column = 0; column < shape.columns.size(); ++column)
+    Canonicalise(shape.columns[column].kind, shape.columns[column].json, merged[column]);
+  shown = merged;
+  for (size_t column = 0; column < shape.columns.size(); ++column) {
+    if (shape.columns[column].kind == ColumnKind::kCounter)
+      in_bounds &= Bound(shape.columns[column], shown[column]);
+  }
+  return in_bounds;
+}
+
+}  // namespace pgduet

@@ -1,0 +1,22 @@
+// A merge table's row: every column takes a write by its own rule. Pure.
+#pragma once
+
+#include <optional>
+
+#include "resolve/row_engine.h"
+
+namespace pgduet {
+
+// The merged columns before the write: the shadow, else the visible row, else what the writer found
+// (a row that is not here though nobody deleted it), else nothing.
+RowImage MergeBase(const RowShape& shape, const RowWrite& write, const RowState& state,
+                   const std::optional<RowImage>& visible);
+
+// Every column of `row` takes the write.
+void MergeColumns(const RowShape& shape, const RowWrite& write, RowState& state, RowImage& row);
+
+// The row in the form that all regions give it after a merge. Returns false when a counter is
+// beyond the bounds of its type: then `shown` has the bound in its place.
+bool ShowMerged(const RowShape& shape, RowImage& merged, RowImage& shown);
+
+}  // namespace pgduet

@@ -1,0 +1,188 @@
+#include "resolve/row_engine.h"
+
+#include <algorithm>
+
+#include "resolve/merge/column_merge.h"
+#include "resolve/merge/row_merge.h"
+#include "resolve/policy_registry.h"
+
+namespace pgduet {
+namespace {
+
+bool Newer(const Member& left, const Member& right) {
+  return left.dot.version() < right.dot.version();
+}
+
+// Absent cells are values that the writer did not touch.
+RowImage Completed(const RowImage& row, const RowImage& from) {
+  RowImage whole = row;
+  for (size_t column = 0; column < whole.size() && column < from.size(); ++column) {
+    if (!whole[column].known()) whole[column] = from[column];
+  }
+  return whole;
+}
+
+// A single member's row is the visible one: kept with it once it is not alone any more.
+void KeepRow(RowState& state, const std::optional<RowImage>& visible) {
+  if (state.members.size() != 1) return;
+  Member& only = state.members.front();
+  if (!only.deleted && !only.row && visible) only.row = *visible;
+}
+
+bool SameDot(const Dot& left, const Dot& right) {
+  return left.rank == right.rank && left.incarnation == right.incarnation && left.lsn == right.lsn;
+}
+
+// Removes what the write covers, and adds it. What is left besides it, it had not seen.
+void TakeMember(const RowWrite& write, RowState& state) {
+  std::erase_if(state.members, [&](const Member& member) {
+    return SameDot(member.dot, write.dot) || member.dot.CoveredBy(*write.vector);
+  });
+  const auto place = std::find_if(state.members.begin(), state.members.end(),
+                                  [&](const Member& one) { return one.dot.rank > write.dot.rank; });
+  state.members.insert(
+      place,
+      Member{.dot = write.dot, .deleted = write.kind == ChangeKind::kDelete, .row = std::nullopt});
+}
+
+Member& MemberOf(RowState& state, const Dot& dot) {
+  return *std::find_if(state.members.begin(), state.members.end(),
+                       [&](const Member& member) { return SameDot(member.dot, dot); });
+}
+
+}  // namespace
+
+std::vector<std::string> RowShape::Names() const {
+  std::vector<std::string> names;
+  names.reserve(columns.size());
+  for (const ShapeColumn& column : columns) names.push_back(column.name);
+  return names;
+}
+
+Outcome RowEngine::Take(const RowWrite& write, const AppliedVector& stable, RowState& state,
+                        std::optional<RowImage>& visible) const {
+  KeepRow(state, visible);
+  TakeMember(write, state);
+  const std::optional<RowImage> stood = visible;
+  const RowImage nothing;
+  Outcome outcome{.concurrent = state.members.size() > 1};
+  for (const Member& member : state.members) {
+    if (SameDot(member.dot, write.dot)) continue;
+    if (!outcome.other || Newer(*outcome.other, member)) outcome.other = member;
+  }
+  RowImage merged;
+  if (shape_.policy.kind == PolicyKind::kMerge) {
+    merged = MergeBase(shape_, write, state, visible);
+    MergeColumns(shape_, write, state, merged);
+  }
+  const bool deletes = write.kind == ChangeKind::kDelete;
+  if (outcome.concurrent && !deletes)
+    MemberOf(state, write.dot).row = Completed(write.new_row, visible ? *visible : nothing);
+  if (!outcome.concurrent) {
+    ShowAlone(write, std::move(merged), state, visible);
+  } else if (shape_.policy.kind == PolicyKind::kMerge) {
+    outcome.overflow = !ShowTogether(std::move(merged), state, visible);
+  } else if (shape_.policy.kind == PolicyKind::kCustom && Lives(state)) {
+    outcome.shown = Shown::kFunction;
+  } else {
+    const Member& picked = Pick(state);
+    visible = picked.deleted ? std::nullopt : picked.row;
+  }
+  if (outcome.shown != Shown::kFunction) outcome.shown = WhatShows(write, stood, visible);
+  Forget(stable, state);
+  return outcome;
+}
+
+// It had seen all that is here: its own row is the row, as it is at its origin.
+void RowEngine::ShowAlone(const RowWrite& write, RowImage merged, RowState& state,
+                          std::optional<RowImage>& visible) const {
+  if (write.kind == ChangeKind::kDelete) {
+    state.shadow.reset();
+    if (shape_.policy.kind == PolicyKind::kMerge) state.shadow = std::move(merged);
+    visible.reset();
+    return;
+  }
+  const RowImage& from = !merged.empty() ? merged : visible ? *visible : write.old_row;
+  visible = Completed(write.new_row, from);
+  state.shadow.reset();
+}
+
+// Returns false when a counter shows its bound.
+bool RowEngine::ShowTogether(RowImage merged, RowState& state,
+                             std::optional<RowImage>& visible) const {
+  RowImage shown;
+  const bool in_bounds = ShowMerged(shape_, merged, shown);
+  const bool lives = Lives(state);
+  state.shadow.reset();
+  if (!lives || !in_bounds) state.shadow = std::move(merged);
+  visible.reset();
+  if (lives) visible = std::move(shown);
+  return in_bounds;
+}
+
+Shown RowEngine::WhatShows(const RowWrite& write, const std::optional<RowImage>& stood,
+                           const std::optional<RowImage>& visible) {
+  const bool deletes = write.kind == ChangeKind::kDelete;
+  if (visible == stood && !(deletes && !visible)) return Shown::kLocal;
+  if (deletes) return visible ? Shown::kMerged : Shown::kRemote;
+  if (!visible) return Shown::kLocal;
+  return Completed(write.new_row, *visible) == *visible ? Shown::kRemote : Shown::kMerged;
+}
+
+void RowEngine::ShowNewest(RowState& state, std::optional<RowImage>& visible) const {
+  if (!state.shadow && visible) state.shadow = *visible;
+  const Member* newest = nullptr;
+  for (const Member& member : state.members) {
+    if (!member.deleted && member.row && (newest == nullptr || Newer(*newest, member)))
+      newest = &member;
+  }
+  if (newest != nullptr) visible = *newest->row;
+}
+
+const Member& RowEngine::Pick(const RowState& state) const {
+  const Prefers prefers = PickOf(shape_.policy.kind);
+  const OnDelete rule = shape_.policy.on_delete;
+  const Member* best = nullptr;
+  for (const Member& member : state.members) {
+    if (best == nullptr) {
+      best = &member;
+    } else if (rule != OnDelete::kNewestWins && member.deleted != best->deleted) {
+      if (member.deleted == (rule == OnDelete::kDeleteWins)) best = &member;
+    } else if (prefers(shape_.policy, member, *best)) {
+      best = &member;
+    }
+  }
+  return *best;
+}
+
+std::vector<const Member*> RowEngine::CustomOrder(const RowState& state) {
+  std::vector<const Member*> members;
+  for (const Member& member : state.members) members.push_back(&member);
+  std::sort(members.begin(), members.end(),
+            [](const Member* left, const Member* right) { return Newer(*left, *right); });
+  return members;
+}
+
+bool RowEngine::Lives(const RowState& state) const {
+  const auto deleted = [](const Member& member) { return member.deleted; };
+  switch (shape_.policy.on_delete) {
+    case OnDelete::kDeleteWins:
+      return std::none_of(state.members.begin(), state.members.end(), deleted);
+    case OnDelete::kUpdateWins:
+      return !std::all_of(state.members.begin(), state.members.end(), deleted);
+    case OnDelete::kNewestWins:
+      break;
+  }
+  return !std::max_element(state.members.begin(), state.members.end(), Newer)->deleted;
+}
+
+void RowEngine::Forget(const AppliedVector& stable, RowState& state) {
+  bool any = false;
+  for (ColumnState& column : state.columns) {
+    ForgetStable(stable, column);
+    any |= !column.empty();
+  }
+  if (!any) state.columns.clear();
+}
+
+}  // namespace pgduet
