@@ -117,6 +117,27 @@ CREATE INDEX IF NOT EXISTS conflict_by_time ON pgduet.conflict (logged_at);
 CREATE INDEX IF NOT EXISTS conflict_by_key ON pgduet.conflict (key_digest);
 CREATE INDEX IF NOT EXISTS conflict_by_table ON pgduet.conflict (table_schema, table_name, id);
 
+-- Version 3. Tables whose policy keeps versions: what is known of a row that a write to come may not have seen
+-- (resolve/row_state.h). An empty state holds a place. newest: the highest LSN of each rank in the state.
+CREATE TABLE IF NOT EXISTS pgduet.row_state (
+  relation    oid NOT NULL,
+  key_digest  uuid NOT NULL,
+  key         text NOT NULL,
+  state       text NOT NULL,
+  newest      pg_lsn[] NOT NULL,
+  siblings    boolean NOT NULL DEFAULT false, -- several versions that the application has to see
+  PRIMARY KEY (relation, key_digest)
+);
+CREATE INDEX IF NOT EXISTS row_state_siblings ON pgduet.row_state (relation) WHERE siblings;
+
+-- Version 3. Up to where local writes of those tables are noted in row_state, and what had been applied there.
+CREATE TABLE IF NOT EXISTS pgduet.journal_place (
+  singleton  boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+  lsn        pg_lsn NOT NULL,
+  chunk      bigint NOT NULL,
+  vector     text NOT NULL
+);
+
 CREATE OR REPLACE VIEW pgduet.applied AS
 SELECT r.name AS region, r.rank, p.incarnation, p.sequence, p.commit_lsn, p.commit_time, p.log_offset, p.applied_at,
        greatest(p.through_lsn, h.through_lsn) AS through_lsn, h.sent_at AS heartbeat_sent_at, h.received_at AS heartbeat_received_at
@@ -134,4 +155,4 @@ SELECT region, rank, sequence, commit_lsn,
 FROM pgduet.applied;
 
 -- What this file makes is of this version (schemas/sidecar.h).
-UPDATE pgduet.identity SET schema_version = 2 WHERE schema_version < 2;
+UPDATE pgduet.identity SET schema_version = 3 WHERE schema_version < 3;
