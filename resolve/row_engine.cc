@@ -59,10 +59,13 @@ std::vector<std::string> RowShape::Names() const {
   return names;
 }
 
-Outcome RowEngine::Take(const RowWrite& write, const AppliedVector& stable, RowState& state,
+Outcome RowEngine::Take(const RowWrite& taken, const AppliedVector& stable, RowState& state,
                         std::optional<RowImage>& visible) const {
   KeepRow(state, visible);
-  TakeMember(write, state);
+  TakeMember(taken, state);
+  // What a write did not touch is what it found, not what stands here.
+  RowWrite write = taken;
+  write.new_row = Completed(taken.new_row, taken.old_row);
   const std::optional<RowImage> stood = visible;
   const RowImage nothing;
   Outcome outcome{.concurrent = state.members.size() > 1};
@@ -73,7 +76,7 @@ Outcome RowEngine::Take(const RowWrite& write, const AppliedVector& stable, RowS
   RowImage merged;
   if (shape_.policy.kind == PolicyKind::kMerge) {
     merged = MergeBase(shape_, write, state, visible);
-    MergeColumns(shape_, write, state, merged);
+    MergeColumns(shape_, write, !visible, state, merged);
   }
   const bool deletes = write.kind == ChangeKind::kDelete;
   if (outcome.concurrent && !deletes)
@@ -125,8 +128,24 @@ Shown RowEngine::WhatShows(const RowWrite& write, const std::optional<RowImage>&
   const bool deletes = write.kind == ChangeKind::kDelete;
   if (visible == stood && !(deletes && !visible)) return Shown::kLocal;
   if (deletes) return visible ? Shown::kMerged : Shown::kRemote;
-  if (!visible) return Shown::kLocal;
+  if (!visible) return stood ? Shown::kMerged : Shown::kLocal;
   return Completed(write.new_row, *visible) == *visible ? Shown::kRemote : Shown::kMerged;
+}
+
+RowImage RowEngine::Found(const RowWrite& local, const RowState& state) const {
+  if (shape_.policy.kind != PolicyKind::kMerge || !state.shadow) return local.old_row;
+  const bool all_seen =
+      std::all_of(state.members.begin(), state.members.end(),
+                  [&](const Member& member) { return member.dot.CoveredBy(*local.vector); });
+  if (all_seen) return *state.shadow;
+  // Remote writes were taken between its commit and now. They met no row, so an insert came first;
+  // what follows it has found what it says.
+  return local.kind == ChangeKind::kInsert ? SeenBy(shape_, *local.vector, state) : local.old_row;
+}
+
+bool RowEngine::Settled(const RowState& state, bool row_stands) const {
+  if (shape_.policy.KeepsSiblings() && state.members.size() > 1) return false;
+  return !state.shadow || (!row_stands && CountersAreZero(shape_, *state.shadow));
 }
 
 void RowEngine::ShowNewest(RowState& state, std::optional<RowImage>& visible) const {

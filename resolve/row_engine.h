@@ -43,14 +43,16 @@ struct RowWrite {
   ChangeKind kind = ChangeKind::kUpdate;  // insert, update or delete
   // The origin's applied vector at that transaction; contains the dot itself.
   const AppliedVector* vector = nullptr;
-  RowImage old_row;  // update and delete in merge tables: all columns; else it may be empty
+  // Merge tables: what the write found, all columns (RowEngine::Found); of an insert only where a
+  // deleted row had left something. Other tables: it may be empty, if `new_row` is whole.
+  RowImage old_row;
   RowImage new_row;  // insert and update: absent cells are unchanged
 };
 
 enum class Shown : uint8_t {
   kRemote,    // the arriving write's row is what is visible
   kLocal,     // what was visible stays
-  kMerged,    // a row that neither side wrote
+  kMerged,    // neither: a row that no side wrote, or another version of it (or its delete)
   kFunction,  // the caller asks the user's function for the row (CustomOrder)
 };
 
@@ -73,8 +75,19 @@ class RowEngine {
   // `visible`: the row as it stands, and then as it has to stand (empty: no row). For a write of
   // this database that capture has just decoded, which stands already, it is the row before it.
   // `stable`: what every write to come has seen; what is kept of such writes is let go.
-  Outcome Take(const RowWrite& write, const AppliedVector& stable, RowState& state,
+  Outcome Take(const RowWrite& taken, const AppliedVector& stable, RowState& state,
                std::optional<RowImage>& visible) const;
+
+  // What a local write that capture has just decoded has found: goes into its old_row before it is
+  // taken here and published. Merged columns that the row does not show (it is deleted, the
+  // database refused them, a counter is at its bound) are overwritten by the write all the same,
+  // and peers must know by how much.
+  RowImage Found(const RowWrite& local, const RowState& state) const;
+
+  // Whether a state that is stable says nothing that a write to come needs: it may go then. What
+  // a deleted row's counter holds of increments that no delete had seen has to be the same for
+  // all inserts to come, so it stays until one of them has overwritten it.
+  bool Settled(const RowState& state, bool row_stands) const;
 
   // The database refused the merged row: what is shown instead, equal everywhere (the newest
   // living member's row), and the merged columns go to the shadow.

@@ -30,7 +30,7 @@ void MergeColumn(ColumnKind kind, bool json, const ColumnWrite& write, ColumnSta
     case ColumnKind::kMin:
       return MergeRegister(kind, write, state, value);
     case ColumnKind::kCounter:
-      return MergeCounter(write, value);
+      return MergeCounter(write, state, value);
     case ColumnKind::kAddWinsSet:
       return MergeSet(json, write, state, value);
     case ColumnKind::kMap:
@@ -40,9 +40,7 @@ void MergeColumn(ColumnKind kind, bool json, const ColumnWrite& write, ColumnSta
 
 void Canonicalise(ColumnKind kind, bool json, Cell& value) {
   if (kind == ColumnKind::kCounter) {
-    if (value.kind != Cell::Kind::kText) value = Cell::Text("0");
-    if (const std::optional<Decimal> number = Decimal::Parse(value.text))
-      value.text = number->ToString();
+    value = Cell::Text(Decimal::Parse(value.text).value_or(Decimal()).ToString());
   } else if (kind == ColumnKind::kAddWinsSet) {
     const std::string empty = json ? "[]" : "{}";
     value = Cell::Text(value.kind == Cell::Kind::kText ? Sorted(json, value.text) : empty);

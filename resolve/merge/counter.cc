@@ -1,24 +1,40 @@
-// counter: the sum of what each write added. An insert adds its value to nothing, a delete takes
-// away what it had seen, an assignment adds the difference. NULL counts as zero. What is not a
-// finite number makes the sum NaN, until a write that has seen all others sets it.
+// counter: the sum of what each write added to what it had found. An insert adds its value to
+// nothing, a delete takes away what it had seen, an assignment adds the difference. NULL and what
+// is not a finite number count as zero.
+#include <algorithm>
+
 #include "resolve/merge/column_merge.h"
 #include "resolve/merge/decimal.h"
 
 namespace pgduet {
 namespace {
 
-std::optional<Decimal> NumberIn(const Cell& cell) {
-  return cell.kind == Cell::Kind::kText ? Decimal::Parse(cell.text) : Decimal();
+Decimal NumberIn(const Cell& cell) {
+  if (cell.kind != Cell::Kind::kText) return {};
+  return Decimal::Parse(cell.text).value_or(Decimal());
 }
 
 }  // namespace
 
-void MergeCounter(const ColumnWrite& write, Cell& value) {
+void MergeCounter(const ColumnWrite& write, ColumnState& state, Cell& value) {
   if (!write.after.known()) return;
-  const std::optional<Decimal> total = NumberIn(value);
-  const std::optional<Decimal> before = NumberIn(write.before), after = NumberIn(write.after);
-  if (before && after && *before == *after) return;
-  value = Cell::Text(total && before && after ? (*total + (*after - *before)).ToString() : "NaN");
+  if (write.inserts)
+    std::erase_if(state.entries,
+                  [&](const Entry& entry) { return entry.dot.CoveredBy(write.vector); });
+  const Decimal added = NumberIn(write.after) - NumberIn(write.before);
+  if (added == Decimal()) return;
+  value = Cell::Text((NumberIn(value) + added).ToString());
+  if (write.hidden) state.entries.push_back({write.dot, Cell::Text(added.ToString())});
 }
+
+void TakeBack(const AppliedVector& vector, const ColumnState& state, Cell& value) {
+  Decimal sum = NumberIn(value);
+  for (const Entry& entry : state.entries) {
+    if (!entry.dot.CoveredBy(vector)) sum = sum - NumberIn(entry.value);
+  }
+  value = Cell::Text(sum.ToString());
+}
+
+bool CountsAsZero(const Cell& counter) { return NumberIn(counter) == Decimal(); }
 
 }  // namespace pgduet

@@ -1,6 +1,8 @@
 #include "resolve/merge/decimal.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdlib>
 
 namespace pgduet {
 namespace {
@@ -34,10 +36,27 @@ std::string Difference(const std::string& left, const std::string& right) {
   return difference;
 }
 
+// "1e+20": floats print far numbers so. Empty: no exponent, or one beyond those of a float.
+std::optional<int> ExponentIn(std::string_view text) {
+  if (!text.empty() && text[0] == '+') text.remove_prefix(1);
+  int exponent = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), exponent);
+  if (error != std::errc() || end != text.data() + text.size() || std::abs(exponent) > 400)
+    return std::nullopt;
+  return exponent;
+}
+
 }  // namespace
 
 std::optional<Decimal> Decimal::Parse(std::string_view text) {
   Decimal number;
+  int exponent = 0;
+  if (const size_t e = text.find_first_of("eE"); e != std::string_view::npos) {
+    const std::optional<int> parsed = ExponentIn(text.substr(e + 1));
+    if (!parsed) return std::nullopt;
+    exponent = *parsed;
+    text = text.substr(0, e);
+  }
   if (!text.empty() && (text[0] == '-' || text[0] == '+')) {
     number.negative_ = text[0] == '-';
     text.remove_prefix(1);
@@ -49,7 +68,9 @@ std::optional<Decimal> Decimal::Parse(std::string_view text) {
   if (whole.empty() && rest.empty()) return std::nullopt;
   if (!IsDigits(whole) || !IsDigits(rest)) return std::nullopt;
   number.digits_ = std::string(whole) + std::string(rest);
-  number.scale_ = rest.size();
+  // The point moves; it stays within or behind the digits.
+  if (exponent > 0) number.digits_.append(exponent, '0');
+  number.scale_ = rest.size() + (exponent < 0 ? -exponent : 0);
   number.Normalise();
   return number;
 }

@@ -12,7 +12,7 @@ namespace pgduet {
 class Decimal {
  public:
   Decimal() = default;
-  // Empty: not a finite decimal number ("NaN", "Infinity", "1e5", "").
+  // Empty: not a finite decimal number ("NaN", "Infinity", "").
   static std::optional<Decimal> Parse(std::string_view text);
   // Without trailing zeros behind the point: equal numbers have equal texts.
   std::string ToString() const;

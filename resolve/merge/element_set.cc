@@ -19,9 +19,9 @@ std::set<std::string> ElementsOf(bool json, const Cell& cell) {
 
 void MergeSet(bool json, const ColumnWrite& write, ColumnState& state, Cell& value) {
   if (!write.after.known()) return;
-  const std::set<std::string> before = ElementsOf(json, write.before);
   const std::set<std::string> after = ElementsOf(json, write.after);
   std::set<std::string> elements = ElementsOf(json, value);
+  const std::set<std::string> before = write.inserts ? elements : ElementsOf(json, write.before);
   for (const std::string& element : before) {
     if (after.contains(element)) continue;
     const auto known = state.elements.find(element);
@@ -33,7 +33,7 @@ void MergeSet(bool json, const ColumnWrite& write, ColumnState& state, Cell& val
     elements.erase(element);
   }
   for (const std::string& element : after) {
-    if (before.contains(element)) continue;
+    if (before.contains(element) && !write.inserts) continue;
     // An addition that this writer had not seen, and that is here without a name, would be stable:
     // seen by all. So an element without names here has none.
     std::vector<Dot>& dots = state.elements[element];

@@ -43,8 +43,9 @@ void ShowNewest(const std::string& key, const ColumnState& state, Parts& shown) 
 
 void MergeMap(const ColumnWrite& write, ColumnState& state, Cell& value) {
   if (!write.after.known()) return;
-  const Parts before = PartsOf(write.before), after = PartsOf(write.after);
+  const Parts after = PartsOf(write.after);
   Parts shown = PartsOf(value);
+  const Parts before = write.inserts ? shown : PartsOf(write.before);
   for (const auto& [key, old] : before) {
     if (after.contains(key)) continue;
     TakeAway(key, write.vector, state, shown);
@@ -52,7 +53,7 @@ void MergeMap(const ColumnWrite& write, ColumnState& state, Cell& value) {
   }
   for (const auto& [key, text] : after) {
     const auto old = before.find(key);
-    if (old != before.end() && old->second == text) continue;
+    if (!write.inserts && old != before.end() && old->second == text) continue;
     TakeAway(key, write.vector, state, shown);
     state.keys[key].push_back({write.dot, Cell::Text(text)});
     ShowNewest(key, state, shown);
