@@ -73,6 +73,7 @@ absl::Status RegionSetup::Run() {
   PGDUET_RETURN_IF_ERROR(RefuseUnready());
   PGDUET_RETURN_IF_ERROR(MakeSidecar());
   PGDUET_RETURN_IF_ERROR(Grant());
+  PGDUET_RETURN_IF_ERROR(GuardAgainstTruncate());
   PGDUET_RETURN_IF_ERROR(MakePublication());
   PGDUET_RETURN_IF_ERROR(MakeOrigins());
   PGDUET_RETURN_IF_ERROR(MakeSlotsAndIdentity());

@@ -30,7 +30,7 @@ void MergeColumn(ColumnKind kind, bool json, const ColumnWrite& write, ColumnSta
     case ColumnKind::kMin:
       return MergeRegister(kind, write, state, value);
     case ColumnKind::kCounter:
-      return MergeCounter(write, state, value);
+      return MergeCounter(write, value);
     case ColumnKind::kAddWinsSet:
       return MergeSet(json, write, state, value);
     case ColumnKind::kMap:
@@ -47,6 +47,16 @@ void Canonicalise(ColumnKind kind, bool json, Cell& value) {
   } else if (kind == ColumnKind::kMap) {
     value = Cell::Text(JsonObjectOf(JsonObjectParts(value.text)));
   }
+}
+
+bool Equivalent(ColumnKind kind, bool json, const Cell& left, const Cell& right) {
+  if (left == right) return true;
+  if (kind != ColumnKind::kCounter && kind != ColumnKind::kAddWinsSet && kind != ColumnKind::kMap)
+    return false;
+  Cell one = left, other = right;
+  Canonicalise(kind, json, one);
+  Canonicalise(kind, json, other);
+  return one == other;
 }
 
 void ForgetStable(const AppliedVector& stable, ColumnState& state) {

@@ -12,17 +12,17 @@ namespace pgduet {
 RowImage MergeBase(const RowShape& shape, const RowWrite& write, const RowState& state,
                    const std::optional<RowImage>& visible);
 
-// Every column of `row` takes the write. `hidden`: no row stood here.
-void MergeColumns(const RowShape& shape, const RowWrite& write, bool hidden, RowState& state,
-                  RowImage& row);
+// Every column of `row` takes the write.
+void MergeColumns(const RowShape& shape, const RowWrite& write, RowState& state, RowImage& row);
 
-// The shadow without what was added by writes that the vector does not cover (counters; the other
-// kinds know who wrote what, and an insert overwrites what it had seen).
-RowImage SeenBy(const RowShape& shape, const AppliedVector& vector, const RowState& state);
 bool CountersAreZero(const RowShape& shape, const RowImage& row);
 
 // The row in the form that all regions give it after a merge. Returns false when a counter is
 // beyond the bounds of its type: then `shown` has the bound in its place.
 bool ShowMerged(const RowShape& shape, RowImage& merged, RowImage& shown);
+
+// The same after a write that had seen all others: its own words where they say what the merged
+// columns say (its order of a set's elements, its digits).
+bool ShowOwn(const RowShape& shape, const RowImage& own, RowImage& merged, RowImage& shown);
 
 }  // namespace pgduet

@@ -9,9 +9,9 @@
 //   the column; max and min the highest and lowest
 //              of those that no other one of them has seen
 //
-// "Found" is the merged row at the writer's place, shown or not: a deleted row keeps what its
-// deletes had not seen, and an insert overwrites that. Values that are no finite number count as
-// zero.
+// "Found" is the row that the writer met; where it met none, the merged row that is not shown: an
+// insert overwrites what it had seen of sets and maps. What a counter holds that no delete had seen
+// comes back with the next insert. Values that are no finite number count as zero.
 #pragma once
 
 #include <algorithm>
@@ -62,18 +62,23 @@ class Oracle {
     }
     return newest;
   }
-  // The merged row, shown or not.
+  // The merged row, shown or not. In the last writer's words, where they say the same.
   RowImage Found(const Taken& set) const {
     RowImage row(shape_.columns.size(), Cell::Null());
     if (set.none()) return row;
     const std::optional<int> last = Last(set);
-    if (last && !writes_[*last].deletes()) return writes_[*last].after;
-    for (size_t column = 0; column < row.size(); ++column) row[column] = Merged(set, column);
+    for (size_t column = 0; column < row.size(); ++column) {
+      row[column] = Merged(set, column);
+      if (last && !writes_[*last].deletes() &&
+          SayTheSame(writes_[*last].after[column], row[column], column))
+        row[column] = writes_[*last].after[column];
+    }
     return row;
   }
   std::optional<RowImage> Visible(const Taken& set) const {
     if (set.none()) return std::nullopt;
-    if (const std::optional<int> last = Last(set)) return RowOf(*last);
+    const std::optional<int> last = Last(set);
+    if (last && shape_.policy.kind != PolicyKind::kMerge) return RowOf(*last);
     if (shape_.policy.kind != PolicyKind::kMerge && shape_.policy.kind != PolicyKind::kCustom)
       return RowOf(Pick(set));
     if (!Lives(set)) return std::nullopt;
@@ -85,7 +90,6 @@ class Oracle {
   }
   bool Overflows(const Taken& set) const {
     RowImage row = Found(set);
-    if (Last(set)) return false;
     bool beyond = false;
     for (size_t column = 0; column < row.size(); ++column)
       beyond |= Bound(shape_.columns[column], row[column]);
@@ -186,6 +190,19 @@ class Oracle {
     return AskFunction(pointers);
   }
 
+  bool SayTheSame(const Cell& left, const Cell& right, size_t column) const {
+    const bool json = shape_.columns[column].json;
+    switch (shape_.columns[column].kind) {
+      case ColumnKind::kCounter:
+        return Number(left) == Number(right);
+      case ColumnKind::kAddWinsSet:
+        return Elements(left, json) == Elements(right, json);
+      case ColumnKind::kMap:
+        return Pairs(left) == Pairs(right);
+      default:
+        return left == right;
+    }
+  }
   Cell Merged(const Taken& set, size_t column) const {
     switch (shape_.columns[column].kind) {
       case ColumnKind::kCounter:
@@ -202,7 +219,7 @@ class Oracle {
   Cell Counter(const Taken& set, size_t column) const {
     long long sum = 0;
     for (const int one : Those(set, [](int) { return true; })) {
-      sum -= Number(writes_[one].found[column]);
+      if (writes_[one].stood) sum -= Number((*writes_[one].stood)[column]);
       if (!writes_[one].deletes()) sum += Number(writes_[one].after[column]);
     }
     return Cell::Text(NumberText(sum));
