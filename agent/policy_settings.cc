@@ -54,10 +54,10 @@ TablePolicy PolicySettings::Finish(const PolicyDraft& table, const std::string& 
 }
 
 void PolicySettings::FinishDefaults() {
-  if (!defaults_.Has("priority") || default_priority_used_) return;
+  if (!defaults_.Has("priority") || by_region_ || defaults_.kind == PolicyKind::kRegionPriority)
+    return;
   Problem(defaults_.LineOf("priority", 0), "defaults.priority",
-          "no table uses it: none has policy 'region_priority' without a list of its own",
-          "remove it");
+          "no table uses it: none has policy 'region_priority'", "remove it");
 }
 
 void PolicySettings::CheckBelongs(const PolicyDraft& table, PolicyKind kind,
@@ -88,10 +88,10 @@ void PolicySettings::FinishOnDelete(const PolicyDraft& table, const std::string&
 
 void PolicySettings::FinishPriority(const PolicyDraft& table, const std::string& shown, int line,
                                     TablePolicy& policy) {
+  by_region_ = true;
   if (table.Has("priority")) {
     policy.priority = RanksOf(table.priority, shown + ".priority");
   } else if (defaults_.Has("priority")) {
-    default_priority_used_ = true;
     policy.priority = default_priority_;
   } else {
     Problem(line, shown + ".priority", "the setting is missing: policy 'region_priority' needs it",

@@ -21,7 +21,7 @@ class PolicySettings {
 
   // `shown`: "tables.public.stock"; `line`: of the table.
   TablePolicy Finish(const PolicyDraft& table, const std::string& shown, int line);
-  // After all tables: what `defaults` says and no table uses.
+  // After all tables: what `defaults` says in vain.
   void FinishDefaults();
 
  private:
@@ -40,7 +40,7 @@ class PolicySettings {
   const PolicyDraft& defaults_;
   std::vector<ConfigProblem>& problems_;
   std::vector<Rank> default_priority_;
-  bool default_priority_used_ = false;
+  bool by_region_ = false;  // some table is
   bool default_on_delete_told_ = false;
 };
 

@@ -7,6 +7,7 @@
 #include "agent/direct_peer.h"
 #include "agent/names.h"
 #include "agent/policy_text.h"
+#include "agent/setup/findings.h"
 #include "apply/target_session.h"
 #include "apply/wal_flush.h"
 #include "base/backoff.h"
@@ -134,6 +135,11 @@ absl::Status RegionEngine::Start() {
                                               .application_name = "pgduet start",
                                               .settings = PinnedSettings()}));
   PGDUET_RETURN_IF_ERROR(CheckCommitTimestamps(*connection));
+  // A counter on a column of text, say: what would be applied then, no later version could mend.
+  Findings findings;
+  CheckPolicies(config_, *connection, findings);
+  PGDUET_RETURN_IF_ERROR(connection->ConnectionStatus());
+  PGDUET_RETURN_IF_ERROR(FirstError(findings));
   PGDUET_RETURN_IF_ERROR(FlushWal(*connection));  // what is loaded now, a crash must not take back
   PGDUET_RETURN_IF_ERROR(LoadTombstones(*connection, registry_));
   PGDUET_RETURN_IF_ERROR(LoadHorizons(*connection, history_));

@@ -136,6 +136,7 @@ absl::Status RegionSetup::RefuseUnready() {
   Findings findings;
   CheckServer(config_, region_, *admin_, findings);
   CheckTables(config_, *admin_, findings);
+  CheckPolicies(config_, *admin_, findings);
   std::string list;
   for (const Finding& one : findings) {
     if (one.severity == Severity::kError)
