@@ -75,8 +75,8 @@ std::string TypeRemedy(const Takes& takes, const TableConfig& table, const std::
                      ColumnKindName(takes.kind), takes.types);
 }
 
-void CheckType(const TableConfig& table, const ColumnPolicy& column, const PgResult& row,
-               Findings& findings) {
+bool TypeFits(const TableConfig& table, const ColumnPolicy& column, const PgResult& row,
+              Findings& findings) {
   for (const Takes& takes : kTakes) {
     if (takes.kind != column.kind || takes.kinds.find(row.Text(0, 1)) != std::string_view::npos)
       continue;
@@ -85,7 +85,9 @@ void CheckType(const TableConfig& table, const ColumnPolicy& column, const PgRes
         fmt::format("a column's type does not fit its kind: table={} column={} kind={} type={}",
                     table.QuotedName(), column.column, ColumnKindName(column.kind), row.Text(0, 0)),
         TypeRemedy(takes, table, column.column, row.Text(0, 1)));
+    return false;
   }
+  return true;
 }
 
 // What a column is besides its type.
@@ -130,8 +132,7 @@ void CheckColumn(const TableConfig& table, const std::string& oid, const ColumnP
                  "Correct the name in 'columns' or 'groups' (as PostgreSQL has it, without SQL's "
                  "quotes), or add the column in all regions.");
   }
-  CheckType(table, column, *row, findings);
-  CheckPlace(table, column, *row, findings);
+  if (TypeFits(table, column, *row, findings)) CheckPlace(table, column, *row, findings);
 }
 
 void CheckMerge(const TableConfig& table, const PgResult& row, PgConnection& connection,

@@ -14,7 +14,7 @@ SELECT p.provolatile = 'i',
        pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(current_user)
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE p.prokind = 'f' AND NOT p.proretset AND p.prorettype = 'jsonb'::regtype
-  AND p.proargtypes::oid[] = ARRAY['jsonb'::regtype::oid, 'jsonb'::regtype, 'jsonb'::regtype]
+  AND p.pronargs = 3 AND 'jsonb'::regtype::oid = ALL (p.proargtypes)
   AND n.nspname = $1 AND p.proname = $2)";
 
 }  // namespace

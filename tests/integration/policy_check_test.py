@@ -44,6 +44,7 @@ def group(module_group):
     tables = ["public.stock", "public.plain", "public.keyless", "public.document", "public.parted", "public.account", "public.price"]
     made = module_group("direct", ["a", "b"], schema=SCHEMA, tables=tables)
     made.stop_agents()
+    made["a"].sql("GRANT USAGE ON SCHEMA shop TO pgduet")
     return made
 
 
