@@ -1,5 +1,6 @@
 // Walks the YAML document along the table of settings. See config.h and config_settings.h.
 #include <algorithm>
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -267,6 +268,21 @@ class ConfigReader {
       table.policy = policies.Finish(drafts_[at].policy, drafts_[at].shown, table.line);
     }
     policies.FinishDefaults();
+    RefuseEqualNames();
+  }
+
+  // Policies are found by schema.name without quotes, as relations of the stream are named.
+  void RefuseEqualNames() {
+    std::map<std::string, const TableConfig*> by_name;
+    for (const TableConfig& table : parsed_.config.tables) {
+      const auto [first, is_new] = by_name.emplace(table.QualifiedName(), &table);
+      if (is_new || first->second->policy == table.policy) continue;
+      Problem(table.line, "tables." + table.QualifiedName(),
+              fmt::format("another table has the same name without quotes, on line {}, and another "
+                          "policy",
+                          first->second->line),
+              "give both the same policy, or rename one");
+    }
   }
 
   void CheckRegion(const RegionConfig& region) {

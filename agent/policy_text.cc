@@ -37,7 +37,7 @@ std::string QuotedNames(const std::vector<std::string>& names) {
 // a file without it. In the order of the names, as DescribePolicyDifference expects.
 std::string DetailsOf(const TablePolicy& policy, const Config& config, const std::string& name) {
   std::string text;
-  const auto add = [&](std::string_view key, std::string_view value) {
+  const auto add_line = [&](std::string_view key, std::string_view value) {
     text += fmt::format("table.{}.{}={}\n", name, key, value);
   };
   std::vector<ColumnPolicy> columns = policy.columns;
@@ -47,19 +47,19 @@ std::string DetailsOf(const TablePolicy& policy, const Config& config, const std
             });
   for (const ColumnPolicy& one : columns) {
     if (one.kind != ColumnKind::kLatest)
-      add("column." + Escaped(QuoteName(one.column)), ColumnKindName(one.kind));
+      add_line("column." + Escaped(QuoteName(one.column)), ColumnKindName(one.kind));
   }
-  if (!policy.function.empty()) add("function", Escaped(policy.function));
+  if (!policy.function.empty()) add_line("function", Escaped(policy.function));
   if (policy.function_timeout_ms != TablePolicy().function_timeout_ms)
-    add("function_timeout", fmt::format("{}ms", policy.function_timeout_ms));
+    add_line("function_timeout", fmt::format("{}ms", policy.function_timeout_ms));
   std::vector<std::vector<std::string>> groups = policy.groups;
   for (std::vector<std::string>& group : groups) std::sort(group.begin(), group.end());
   std::sort(groups.begin(), groups.end());
-  for (const std::vector<std::string>& group : groups) add("group", QuotedNames(group));
+  for (const std::vector<std::string>& group : groups) add_line("group", QuotedNames(group));
   std::string priority;
   for (const Rank rank : policy.priority)
     priority += (priority.empty() ? "" : ",") + config.regions[rank].name;
-  if (!priority.empty()) add("priority", priority);
+  if (!priority.empty()) add_line("priority", priority);
   return text;
 }
 

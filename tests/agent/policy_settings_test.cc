@@ -179,6 +179,16 @@ TEST(PolicySettingsTest, AWrongDefaultIsToldOnceForManyTables) {
   EXPECT_EQ(std::count(problems.begin(), problems.end(), '\n'), 1) << problems;
 }
 
+TEST(PolicySettingsTest, TablesThatDifferInTheirQuotesOnlyMustHaveOnePolicy) {
+  const std::string pair = R"({}
+  '"a.b".c': {policy: versions}
+  'a."b.c"': )";
+  EXPECT_EQ(ProblemsOf(SoundWith("{}\n", pair + "{policy: versions}\n")), "");
+  EXPECT_THAT(ProblemsOf(SoundWith("{}\n", pair + "{}\n")),
+              HasSubstr("pgduet.yaml:8: tables.a.b.c: another table has the same name without "
+                        "quotes, on line 7, and another policy"));
+}
+
 TEST(PolicySettingsTest, NamesThatAreTooLongTogetherToTravelAreRefused) {
   std::string columns;
   for (int column = 0; column < 12'000; ++column)
