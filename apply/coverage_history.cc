@@ -129,8 +129,12 @@ bool CoverageHistory::LocalCovered(uint32_t xid, CommitTime time,
 }
 
 bool CoverageHistory::LocalDecoded(uint32_t xid, CommitTime time, Lsn decoded) const {
+  if (!decoded.valid()) return false;
+  // A commit record can begin exactly where what is decoded ends: it is not decoded.
   AppliedVector place;
-  place.Set(identity_.rank, {.incarnation = identity_.incarnation, .commit_lsn = decoded});
+  place.Set(identity_.rank, {.incarnation = identity_.incarnation,
+                             .sequence = 0,
+                             .commit_lsn = Lsn(decoded.value() - 1)});
   return LocalCovered(xid, time, place);
 }
 

@@ -102,5 +102,33 @@ TEST(AppliedStateTest, AWishForAClosedTimeIsToldOnce) {
   EXPECT_FALSE(state.TakeWish());
 }
 
+// What a region's writes to come have seen: its last word, and for our own what capture has passed.
+TEST(AppliedStateTest, StableIsWhatEveryWriteToComeHasSeen) {
+  AppliedState state(3);
+  AppliedVector second, third;
+  second.Set(0, At(50));
+  second.Set(2, At(30));
+  third.Set(0, At(40));
+  third.Set(1, At(60));
+  state.PeerSeen(1, second, kOldestTime);
+  state.PeerSeen(2, third, kOldestTime);
+  AppliedVector place;
+  place.Set(1, At(70));
+  place.Set(2, At(20));
+  state.PlaceDecoded(place);
+  const AppliedVector stable = state.StableVector(kSelf);
+  EXPECT_EQ(stable.At(0).commit_lsn, Lsn(40));  // ours: the slower of the two peers
+  EXPECT_EQ(stable.At(1).commit_lsn, Lsn(60));  // the third has less of it than we
+  EXPECT_EQ(stable.At(2).commit_lsn, Lsn(20));  // we have it, but capture is not there yet
+}
+
+TEST(AppliedStateTest, NothingIsStableBeforeEverybodyHasSpoken) {
+  AppliedState state(3);
+  AppliedVector second;
+  second.Set(0, At(50));
+  state.PeerSeen(1, second, kOldestTime);
+  EXPECT_FALSE(state.StableVector(kSelf).At(0).commit_lsn.valid());
+}
+
 }  // namespace
 }  // namespace pgduet

@@ -79,6 +79,15 @@ TEST(CoverageHistoryTest, WhatIsNotDecodedYetIsNotCovered) {
   EXPECT_FALSE(history.LocalCovered(2001, 91, Knows(Lsn(10'000), 1'000'000)));
 }
 
+// Where one record ends the next may begin: the end of what is decoded is not decoded.
+TEST(CoverageHistoryTest, ACommitThatBeginsWhereTheDecodedPartEndsIsNotDecoded) {
+  CoverageHistory history(Identity(), {});
+  history.LocalCommitted(2000, 50, Lsn(500));
+  EXPECT_FALSE(history.LocalDecoded(2000, 50, Lsn()));
+  EXPECT_FALSE(history.LocalDecoded(2000, 50, Lsn(500)));
+  EXPECT_TRUE(history.LocalDecoded(2000, 50, Lsn(501)));
+}
+
 TEST(CoverageHistoryTest, ASampleCoversTheXidsThatHadEnded) {
   CoverageHistory history(Identity(), {});
   history.Sampled(1500, Lsn(400));
