@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "agent/commands/commands.h"
+#include "agent/commands/conflicts_options.h"
 #include "agent/config.h"
 #include "agent/config_docs.h"
 #include "base/named_error.h"
@@ -91,22 +92,10 @@ int main(int argc, char** argv) {
   lag_command->callback(
       with_region([&](const pgduet::Invocation& one) { return pgduet::RunLag(one, lag); }));
 
-  auto* conflicts = app.add_subcommand("conflicts", "What met what, and how it was decided");
-  conflicts->require_subcommand(1);
-  pgduet::ConflictsOptions list;
-  auto* list_command = conflicts->add_subcommand("list", "The newest conflicts first");
-  list_command->add_option("--table", list.table, "schema.table");
-  list_command->add_option("--kind", list.kind, "insert_exists, update_origin_differs, ...");
-  list_command->add_option("--since", list.since, "A time, or an interval such as '1 hour'");
-  list_command->add_option("--limit", list.limit, "At most so many (default 50)")
-      ->check(CLI::PositiveNumber);
-  list_command->callback(with_region(
-      [&](const pgduet::Invocation& one) { return pgduet::RunConflictsList(one, list); }));
-  long id = 0;
-  auto* show_command = conflicts->add_subcommand("show", "Both rows of one conflict, side by side");
-  show_command->add_option("id", id)->required();
-  show_command->callback(with_region(
-      [&](const pgduet::Invocation& one) { return pgduet::RunConflictsShow(one, id); }));
+  pgduet::ConflictsOptions conflicts;
+  conflicts.AddTo(app, [&](std::function<int(const pgduet::Invocation&)> command) {
+    return std::function<void()>(with_region(std::move(command)));
+  });
 
   app.add_subcommand("version", "The version of this program")->callback([&] {
     exit_code = pgduet::RunVersion(line.json);

@@ -3,7 +3,9 @@
 // standard error.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "agent/config.h"
 
@@ -38,14 +40,37 @@ struct LagOptions {
 };
 int RunLag(const Invocation& invocation, const LagOptions& options);
 
-struct ConflictsOptions {
-  std::string table;
-  std::string kind;
-  std::string since;  // an interval ("1 hour") or a time
+struct ConflictFilter {
+  std::string table;   // schema.table
+  std::string kind;    // insert_exists, ...
+  std::string region;  // of either side
+  std::string policy;
+  std::string since, until;  // an interval ("1 hour") or a time
+  bool open = false;
+  int64_t before = 0;  // numbers below this one; 0: all
   int limit = 50;
 };
-int RunConflictsList(const Invocation& invocation, const ConflictsOptions& options);
-int RunConflictsShow(const Invocation& invocation, long id);
+int RunConflictsList(const Invocation& invocation, const ConflictFilter& filter);
+int RunConflictsShow(const Invocation& invocation, int64_t id);
+
+struct DismissOptions {
+  std::vector<int64_t> ids;
+  std::string note;
+};
+int RunConflictsDismiss(const Invocation& invocation, const DismissOptions& options);
+
+struct UndoOptions {
+  int64_t id = 0;
+  bool force = false;
+  bool dry_run = false;
+};
+int RunConflictsUndo(const Invocation& invocation, const UndoOptions& options);
+
+struct ReplayOptions {
+  std::string policy;  // a configuration file
+  ConflictFilter filter;
+};
+int RunConflictsReplay(const Invocation& invocation, const ReplayOptions& options);
 
 int RunVersion(bool json);
 
