@@ -59,6 +59,8 @@ struct Config {
   std::string default_policy = "last_write_wins";
   std::string default_on_delete = "newest_wins";
   absl::Duration max_clock_skew = absl::Seconds(5);
+  absl::Duration conflict_keep = absl::Hours(24 * 90);
+  int64_t conflict_max_rows = 1'000'000;
   std::vector<TableConfig> tables;  // sorted by schema and name
 
   // nullptr when the group has no such region.

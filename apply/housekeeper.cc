@@ -31,14 +31,16 @@ constexpr int kProgressRowsKept = 10'000;
 
 Housekeeper::Housekeeper(std::string conninfo, const RegionIdentity& identity,
                          AppliedState& applied, CoverageHistory& history,
-                         TombstoneRegistry& registry, ApplyMetrics& metrics)
+                         TombstoneRegistry& registry, ApplyMetrics& metrics,
+                         ConflictLogLimits conflict_log)
     : conninfo_(std::move(conninfo)),
       identity_(identity),
       applied_(applied),
       history_(history),
       registry_(registry),
       metrics_(metrics),
-      sweep_(identity, history, metrics) {}
+      sweep_(identity, history, metrics),
+      retention_(conflict_log, metrics) {}
 
 void Housekeeper::Start() {
   thread_ = std::jthread([this](std::stop_token stop) { Run(std::move(stop)); });
@@ -72,6 +74,7 @@ absl::Status Housekeeper::Open() {
   removed_.clear();
   closing_ = {};
   sweep_.Reset();
+  retention_.Reset();
   PGDUET_ASSIGN_OR_RETURN(
       session_, TargetSession::Open(conninfo_, identity_, "housekeeper sweep",
                                     OriginName(identity_.group, identity_.set, "housekeeper")));
@@ -99,6 +102,7 @@ absl::Status Housekeeper::Round(absl::Time now) {
     PGDUET_RETURN_IF_ERROR(RemoveStableTombstones());
     metrics_.Tombstones(registry_.size());
   }
+  PGDUET_RETURN_IF_ERROR(retention_.Step(*connection_, now));
   if (now - trimmed_at_ < absl::Seconds(10)) return absl::OkStatus();
   trimmed_at_ = now;
   return TrimProgress();

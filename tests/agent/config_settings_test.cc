@@ -24,6 +24,8 @@ TEST(ConfigSettingsTest, TheDefaultsOfTheTableAreThoseOfTheStructs) {
     RegionConfig region;
     region.http.clear();
     config.max_clock_skew = config.kafka_retention_min = absl::ZeroDuration();
+    config.conflict_keep = absl::ZeroDuration();
+    config.conflict_max_rows = 0;
     config.default_policy.clear();
     config.default_on_delete.clear();
     SettingScope scope{config, &region, nullptr};
@@ -38,6 +40,8 @@ TEST(ConfigSettingsTest, TheDefaultsOfTheTableAreThoseOfTheStructs) {
   EXPECT_EQ(assigned("defaults/max_clock_skew").first.max_clock_skew, defaults.max_clock_skew);
   EXPECT_EQ(assigned("kafka/retention_min").first.kafka_retention_min,
             defaults.kafka_retention_min);
+  EXPECT_EQ(assigned("conflict_log/keep").first.conflict_keep, defaults.conflict_keep);
+  EXPECT_EQ(assigned("conflict_log/max_rows").first.conflict_max_rows, defaults.conflict_max_rows);
   EXPECT_EQ(assigned("regions/*/http").second.http, RegionConfig().http);
 }
 

@@ -400,3 +400,128 @@ def test_three_regions_agree_after_an_undo(group_on):
     group.assert_converged("item")
     names = {name for _, name, _ in group["a"].rows("item")}
     assert len(group["a"].rows("item")) == 2 and names <= {"from a", "from b"}
+
+
+class TestReplay:
+    def replay(self, group, tmp_path, region="a", **changes):
+        """With the region's own configuration, changed."""
+        document = configuration.merged(group.configuration(region), changes)
+        path = tmp_path / "other.yaml"
+        configuration.write(path, document)
+        return path, call(group[region], "replay", "--policy", path)
+
+    def test_the_same_configuration_decides_the_same(self, group, tmp_path):
+        ids = meet_updates(group)
+        path, told = self.replay(group, tmp_path)
+        assert (told["same"], told["different"], told["not_decided"]) == (1, 0, 0)
+        assert told["conflicts"] == [{"id": ids["a"], "decision": "apply_remote", "replayed": "apply_remote", "reason": None, "differs": False}]
+        assert "same: 1   different: 0   not decided: 0" in group["a"].pgduet("conflicts replay", "--policy", path).stdout
+
+    def test_equal_times_go_by_the_order_of_regions(self, group, tmp_path):
+        meet_updates(group)
+        group["a"].sql("UPDATE pgduet.conflict SET local_time = remote_time")
+        assert self.replay(group, tmp_path)[1]["different"] == 0
+        document = group.configuration("a")
+        document["regions"] = dict(reversed(document["regions"].items()))
+        configuration.write(tmp_path / "reversed.yaml", document)
+        told = call(group["a"], "replay", "--policy", tmp_path / "reversed.yaml")
+        assert told["different"] == 1 and told["conflicts"][0]["replayed"] == "keep_local"
+        assert listed(group["a"])[0]["state"] == "open" and group["a"].rows("item") == [(1, "from b", 2)], "a dry run"
+
+    def test_what_the_other_configuration_does_not_know_is_told(self, group, tmp_path):
+        meet_updates(group)
+        document = group.configuration("a")
+        del document["tables"]["public.item"]
+        configuration.write(tmp_path / "other.yaml", document)
+        (one,) = call(group["a"], "replay", "--policy", tmp_path / "other.yaml")["conflicts"]
+        assert one["replayed"] is None and one["reason"] == "the table is not in it"
+        document = group.configuration("a")
+        document["regions"] = {name.replace("b", "elsewhere"): region for name, region in document["regions"].items()}
+        configuration.write(tmp_path / "other.yaml", document)
+        (one,) = call(group["a"], "replay", "--policy", tmp_path / "other.yaml")["conflicts"]
+        assert one["replayed"] is None and one["reason"] == "it has no region b"
+
+    def test_a_file_that_is_none(self, group, tmp_path):
+        assert refused(group["a"], "replay", "--policy", tmp_path / "nowhere.yaml") == "config_unreadable"
+        (tmp_path / "wrong.yaml").write_text("group: [", encoding="utf-8")
+        assert refused(group["a"], "replay", "--policy", tmp_path / "wrong.yaml") == "invalid_config"
+
+
+class TestRetention:
+    @pytest.fixture(scope="class")
+    def limited(self, group_of_class):
+        return group_of_class("direct", schema=SCHEMA, tables=TABLES, extra={"conflict_log": {"keep": "1h", "max_rows": 50}})
+
+    @pytest.fixture
+    def region(self, limited):
+        limited["a"].sql("TRUNCATE pgduet.conflict RESTART IDENTITY")
+        return limited["a"]
+
+    def add(self, region, count, **columns):
+        """Entries as apply writes them, with other columns where they are given."""
+        names = "".join(f", {name}" for name in columns)
+        values = "".join(f", {value}" for value in columns.values())
+        region.sql("INSERT INTO pgduet.conflict (table_schema, table_name, key_digest, key, kind, policy, decision, remote_operation, remote_row, "
+                   f"remote_region, remote_time, local_operation, local_row, local_region, local_time{names}) SELECT 'public', 'item', "
+                   "gen_random_uuid(), '{\"id\": 1}', 'update_origin_differs', 'last_write_wins', 'keep_local', 'update', '{\"id\": 1, \"name\": \"x\"}', "
+                   f"'b', now(), 'row', '{{\"id\": 1, \"name\": \"y\"}}', 'a', now(){values} FROM generate_series(1, {count})")
+
+    def wait_ids(self, region, expected):
+        wait_until_equal(lambda: [row[0] for row in region.sql("SELECT id FROM pgduet.conflict ORDER BY id")], expected, "what is left")
+
+    def test_old_entries_go_open_or_not(self, region):
+        before = region.agent.metric("pgduet_conflict_log_removed_rows_total", reason="age")
+        self.add(region, 2, logged_at="now() - interval '61 minutes'")
+        self.add(region, 1, logged_at="now() - interval '61 minutes'", dismissed_at="now()")
+        self.add(region, 2, logged_at="now() - interval '50 minutes'")
+        self.wait_ids(region, [4, 5])
+        wait_until_equal(lambda: region.agent.metric("pgduet_conflict_log_removed_rows_total", reason="age") - before, 3, "the metric")
+        wait_until_equal(lambda: region.agent.metric("pgduet_conflict_log_rows"), 2, "the metric")
+        assert region.agent.metric("pgduet_conflict_log_bytes") >= 8192
+
+    def test_too_many_go_those_first_that_were_dealt_with(self, region):
+        before = region.agent.metric("pgduet_conflict_log_removed_rows_total", reason="count")
+        self.add(region, 30)
+        self.add(region, 10, dismissed_at="now()")
+        self.add(region, 5, undone_at="now()")
+        self.add(region, 5)
+        self.add(region, 20)
+        self.wait_ids(region, [*range(6, 31), *range(46, 71)])
+        wait_until_equal(lambda: region.agent.metric("pgduet_conflict_log_removed_rows_total", reason="count") - before, 20, "the metric")
+
+    def test_more_than_one_round_can_take(self, region):
+        self.add(region, 5000, logged_at="now() - interval '2 hours'")
+        self.add(region, 1)
+        self.wait_ids(region, [5001])
+
+    def test_an_entry_that_somebody_works_on_keeps_nobody_waiting(self, region):
+        region.agent.stop()
+        self.add(region, 3, logged_at="now() - interval '2 hours'")
+        with region.transaction() as cursor:
+            cursor.execute("SELECT FROM pgduet.conflict WHERE id = 2 FOR UPDATE")
+            region.agent.start()
+            self.wait_ids(region, [2])
+        self.wait_ids(region, [])
+
+
+def test_nobody_else_reads_or_changes_the_log(group):
+    """Row values of all tables stand there."""
+    region = group["a"]
+    meet_updates(group)
+    region.postgres.sql("CREATE ROLE curious LOGIN; GRANT pg_read_all_stats, pg_monitor TO curious")
+    try:
+        for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"):
+            assert region.sql("SELECT has_table_privilege('curious', 'pgduet.conflict', %s)", (privilege,)) == [(False,)]
+        assert region.sql("SELECT has_schema_privilege('curious', 'pgduet', 'USAGE'), has_schema_privilege('curious', 'pgduet', 'CREATE')") == [
+            (False, False)]
+        # Not by the table's grants, nor by the schema's.
+        assert region.sql("SELECT coalesce(relacl::text, '') FROM pg_class WHERE oid = 'pgduet.conflict'::regclass") == [("",)]
+        document = yaml.safe_load(open(region.config_path, encoding="utf-8"))
+        document["regions"]["a"]["postgres"] = document["regions"]["a"]["postgres"].replace("user=pgduet", "user=curious")
+        path = f"{region.config_path}.curious"
+        configuration.write(path, document)
+        for command in (["list"], ["show", "1"], ["undo", "1"], ["dismiss", "1"]):
+            done = subprocess.run([binary(), "conflicts", *command, "--config", path, "--region", "a"], capture_output=True, text=True)
+            assert done.returncode == FAILURE and done.stdout == "" and "[not_initialized]" in done.stderr
+    finally:
+        region.postgres.sql("DROP ROLE curious")
