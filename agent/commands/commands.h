@@ -55,6 +55,8 @@ int RunConflictsShow(const Invocation& invocation, int64_t id);
 
 struct DismissOptions {
   std::vector<int64_t> ids;
+  bool all = false;  // instead of numbers: every open entry that the filter lets through
+  ConflictFilter filter;
   std::string note;
 };
 int RunConflictsDismiss(const Invocation& invocation, const DismissOptions& options);

@@ -10,12 +10,6 @@ void AddFilter(CLI::App& command, ConflictFilter& filter) {
   command.add_option("--policy", filter.policy, "The policy that decided");
   command.add_option("--since", filter.since, "A time, or an interval such as '1 hour'");
   command.add_option("--until", filter.until, "The same: only what was logged before");
-  command.add_flag("--open", filter.open, "Lost something, not dismissed, not undone");
-  command.add_option("--before", filter.before, "Only numbers below this one: the next page")
-      ->check(CLI::PositiveNumber);
-  command.add_option("--limit", filter.limit, "At most so many")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
 }
 
 }  // namespace
@@ -33,6 +27,12 @@ void ConflictsOptions::AddTo(CLI::App& app, const WithRegion& with_region) {
 void ConflictsOptions::AddList(CLI::App& conflicts, const WithRegion& with_region) {
   CLI::App* list = conflicts.add_subcommand("list", "The newest conflicts first");
   AddFilter(*list, list_);
+  list->add_flag("--open", list_.open, "Lost something, not dismissed, not undone");
+  list->add_option("--before", list_.before, "Only numbers below this one: the next page")
+      ->check(CLI::PositiveNumber);
+  list->add_option("--limit", list_.limit, "At most so many")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   list->callback(
       with_region([this](const Invocation& one) { return RunConflictsList(one, list_); }));
 }
@@ -47,10 +47,18 @@ void ConflictsOptions::AddShow(CLI::App& conflicts, const WithRegion& with_regio
 
 void ConflictsOptions::AddDismiss(CLI::App& conflicts, const WithRegion& with_region) {
   CLI::App* dismiss = conflicts.add_subcommand("dismiss", "Fine as it is: open no more");
-  dismiss->add_option("ids", dismiss_.ids)->required();
+  CLI::Option* ids = dismiss->add_option("ids", dismiss_.ids);
+  CLI::Option* all =
+      dismiss->add_flag("--all", dismiss_.all, "Every open one that the filters let through");
+  ids->excludes(all);
+  AddFilter(*dismiss, dismiss_.filter);
   dismiss->add_option("--note", dismiss_.note, "Why, for whoever reads it later");
-  dismiss->callback(
-      with_region([this](const Invocation& one) { return RunConflictsDismiss(one, dismiss_); }));
+  dismiss->callback([this, run = with_region([this](const Invocation& one) {
+                             return RunConflictsDismiss(one, dismiss_);
+                           })] {
+    if (!dismiss_.all && dismiss_.ids.empty()) throw CLI::RequiredError("ids or --all");
+    run();
+  });
 }
 
 void ConflictsOptions::AddUndo(CLI::App& conflicts, const WithRegion& with_region) {

@@ -189,6 +189,20 @@ class TestDismiss:
         ids = meet_updates(group)
         assert refused(group["a"], "dismiss", ids["a"], 999, 998) == "no_such_conflict"
         assert listed(group["a"])[0]["state"] == "open"
+        for arguments in ((), ("one",), (ids["a"], "--all")):
+            assert group["a"].pgduet("conflicts dismiss", *arguments, check=False).returncode == USAGE
+        assert listed(group["a"])[0]["state"] == "open"
+
+    def test_all_open_ones_that_a_filter_lets_through(self, group):
+        ids = meet_updates(group)
+        assert call(group["a"], "dismiss", "--all", "--table", "public.other") == {"dismissed": 0}
+        assert call(group["a"], "dismiss", "--all", "--until", "1 hour") == {"dismissed": 0}
+        assert listed(group["a"])[0]["state"] == "open"
+        assert call(group["a"], "dismiss", "--all", "--table", "public.item", "--note", "a load test") == {"dismissed": 1}
+        assert listed(group["a"])[0]["note"] == "a load test"
+        assert call(group["a"], "dismiss", "--all") == {"dismissed": 0}
+        call(group["b"], "undo", ids["b"])
+        assert call(group["b"], "dismiss", ids["b"]) == {"dismissed": 0} and listed(group["b"])[0]["state"] == "undone"
 
 
 class TestUndo:
