@@ -1,5 +1,7 @@
 #include "agent/commands/conflicts_row.h"
 
+#include <set>
+
 #include <fmt/format.h>
 
 #include "base/named_error.h"
@@ -20,7 +22,20 @@ absl::StatusOr<std::shared_ptr<const TargetTable>> FindConflictTable(PgConnectio
                       "It was renamed or dropped since; the entry still has both rows.");
   }
   TargetCatalog catalog(connection);
-  return catalog.FindByOid(static_cast<Oid>(found.Int(0, 0)));
+  PGDUET_ASSIGN_OR_RETURN(const std::shared_ptr<const TargetTable> table,
+                          catalog.FindByOid(static_cast<Oid>(found.Int(0, 0))));
+  std::set<std::string> names, logged;
+  for (const int key : table->keys) names.insert(table->columns[key].name);
+  if (entry["key"].is_object()) {
+    for (const auto& part : entry["key"].items()) logged.insert(part.key());
+    if (names != logged) {
+      return NamedError(
+          absl::StatusCode::kFailedPrecondition, "key_differs",
+          fmt::format("the table has another key than the entry: table={}", table->quoted),
+          "The key was changed since: compare by hand; the entry still has both rows.");
+    }
+  }
+  return table;
 }
 
 std::string KeyRecordSql(const TargetTable& table) {

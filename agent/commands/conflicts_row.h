@@ -24,7 +24,7 @@ struct RowNow {
   std::string json = "null";  // the same as the log writes rows
 };
 
-// The entry's table as it is here. Errors: table_missing, key_missing.
+// The entry's table as it is here. Errors: table_missing, key_missing, key_differs.
 absl::StatusOr<std::shared_ptr<const TargetTable>> FindConflictTable(PgConnection& connection,
                                                                      const Json& entry);
 

@@ -19,8 +19,17 @@ CREATE TABLE other (id int PRIMARY KEY, name text);
 CREATE TABLE rich (
   code numeric(10,2) PRIMARY KEY, number int GENERATED ALWAYS AS IDENTITY, amount numeric(30,10), doubled numeric GENERATED ALWAYS AS (amount * 2) STORED,
   plain json, binary_json jsonb, composite pair, list int[], words text[], at timestamptz, bytes bytea, span int4range, bits bit(3), narrow varchar(5));
+CREATE SCHEMA "My Schema";
+CREATE TABLE "My Schema"."Tab.le" ("The ""Key" text, part int, "Va lue" text, PRIMARY KEY ("The ""Key", part)) PARTITION BY LIST (part);
+CREATE TABLE one PARTITION OF "My Schema"."Tab.le" FOR VALUES IN (1);
+CREATE TABLE two PARTITION OF "My Schema"."Tab.le" FOR VALUES IN (2);
+CREATE TABLE indexed (id int NOT NULL, name text, value int);
+CREATE UNIQUE INDEX indexed_by_id ON indexed (id);
+ALTER TABLE indexed REPLICA IDENTITY USING INDEX indexed_by_id;
+CREATE TABLE whole (id int PRIMARY KEY, name text);
+ALTER TABLE whole REPLICA IDENTITY FULL;
 """
-TABLES = ["public.item", "public.other", "public.rich"]
+TABLES = ["public.item", "public.other", "public.rich", "public.indexed", "public.whole", '"My Schema"."Tab.le"']
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +40,9 @@ def shared(module_group):
 @pytest.fixture
 def group(shared):
     """The module's group with empty tables and empty logs."""
-    shared["a"].sql("DELETE FROM item; DELETE FROM other; DELETE FROM rich")
-    shared.wait_converged()
-    shared["b"].sql("DELETE FROM item; DELETE FROM other; DELETE FROM rich")
-    shared.wait_converged()
+    for region in shared:
+        region.sql("; ".join(f"DELETE FROM {table}" for table in TABLES))
+        shared.wait_converged()
     for region in shared:
         region.sql("TRUNCATE pgduet.conflict RESTART IDENTITY")
     return shared
@@ -296,6 +304,32 @@ class TestUndo:
                 group.assert_converged("rich")
                 assert group["a"].text_rows("rich") == before
 
+    @pytest.mark.parametrize("table, insert, update, where", [
+        ('"My Schema"."Tab.le"', """('a "quoted" \\\\ key', 2, 'base')""", """SET "Va lue" = '{}'""", "part = 2"),
+        ("indexed", "(1, 'base', 1)", "SET name = '{}'", "id = 1"),
+        ("whole", "(1, 'base')", "SET name = '{}'", "id = 1")])
+    @pytest.mark.parametrize("where_undone", ["a", "b"])
+    def test_names_keys_and_partitions_of_every_kind(self, group, table, insert, update, where, where_undone):
+        group["a"].sql(f"INSERT INTO {table} VALUES {insert}")
+        group.wait_converged()
+        updated = f"UPDATE {table} {update.format('from a')} WHERE {where}"
+        for winner in (f"UPDATE {table} {update.format('from b')} WHERE {where}", f"DELETE FROM {table} WHERE {where}"):
+            for region in group:
+                region.sql("TRUNCATE pgduet.conflict")
+            group.write_late([("a", updated), ("b", winner)])
+            wait_until(lambda: listed(group["a"]) and listed(group["b"]), "both regions to log the conflict")
+            (one,) = listed(group[where_undone])
+            assert call(group[where_undone], "show", one["id"])["now"]["stands"]
+            call(group[where_undone], "undo", one["id"])
+            group.assert_converged(table)
+            assert "from a" in group["b"].text_rows(table)[0]
+
+    def test_a_key_that_was_changed_since_finds_no_row(self, group):
+        ids = meet_updates(group)
+        group["a"].sql("UPDATE pgduet.conflict SET key = '{\"former\": 1}'")
+        assert "now:      not known: the table has another key" in group["a"].pgduet("conflicts show", ids["a"]).stdout
+        assert refused(group["a"], "undo", ids["a"], "--force") == "key_differs"
+
     def test_large_values_that_the_log_lacks_are_kept(self, group):
         large = "SELECT string_agg(md5(i::text), '') FROM generate_series(1, 4000) i"
         ids = meet(group, "UPDATE item SET value = 1 WHERE id = 1", "UPDATE item SET value = 2 WHERE id = 1",
@@ -375,13 +409,15 @@ def test_a_batch_of_transactions_is_undone_row_by_row(group):
     """A backlog shares apply transactions: its rows carry one time, which is not that of the entry."""
     group["a"].sql("INSERT INTO item SELECT i, 'base' FROM generate_series(1, 20) i")
     group.wait_converged()
+    one_by_one = "DO $$ BEGIN FOR i IN 1..{} LOOP {}; COMMIT; END LOOP; END $$"
     with group.paused():
-        for number in range(1, 21):
-            group["a"].sql("UPDATE item SET name = 'from a', value = %s WHERE id = %s", (number, number))
-        for number in range(1, 21):
-            group["b"].sql("UPDATE item SET name = 'from b', value = %s WHERE id = %s", (number, number))
+        group["a"].sql(one_by_one.format(20, "UPDATE item SET name = 'from a', value = i WHERE id = i"))
+        group["b"].sql(one_by_one.format(1500, "INSERT INTO other VALUES (i)"))  # meanwhile batches begin
+        group["b"].sql(one_by_one.format(20, "UPDATE item SET name = 'from b', value = i WHERE id = i"))
+        group["b"].sql(one_by_one.format(100, "UPDATE other SET name = 'x' WHERE id = i"))
     group.wait_converged()
     wait_until(lambda: len(listed(group["a"])) == 20, "the conflicts to be logged")
+    assert group["a"].sql("SELECT count(DISTINCT t.xmin::text) < 20 FROM item t") == [(True,)], "no batch"
     for one in listed(group["a"]):
         assert call(group["a"], "show", one["id"])["now"]["stands"], one
         call(group["a"], "undo", one["id"])
