@@ -173,6 +173,24 @@ std::string Cell(const Json& row, const std::string& column) {
   return row[column].is_null() ? std::string("NULL") : Text(row[column]);
 }
 
+std::string Shown(const std::string& value) {
+  constexpr size_t kCharacters = 100;
+  std::string text;
+  size_t characters = 0;
+  for (size_t at = 0; at < value.size(); ++at) {
+    const auto byte = static_cast<unsigned char>(value[at]);
+    const bool begins_one = (byte & 0xC0) != 0x80;
+    if (begins_one && characters++ == kCharacters)
+      return text + fmt::format("... ({} bytes)", value.size());
+    if (byte >= 0x20 && byte != 0x7F) {
+      text.push_back(value[at]);
+    } else {
+      text += byte == '\n' ? "\\n" : byte == '\t' ? "\\t" : fmt::format("\\x{:02x}", byte);
+    }
+  }
+  return text;
+}
+
 std::string ShortTime(const Json& value) {
   const std::string text = Text(value);
   const size_t zone = text.find_last_of("+-Z");

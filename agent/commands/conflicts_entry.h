@@ -59,6 +59,9 @@ absl::Status FilterError(const absl::Status& status);
 std::string Text(const Json& value);  // as people read it; null: empty
 // One value of a row of texts: "-" when the row lacks the column.
 std::string Cell(const Json& row, const std::string& column);
+// For one line of a terminal: line breaks and other control signs escaped, and no longer than 100
+// characters, with the size of what was cut.
+std::string Shown(const std::string& value);
 // "2026-11-24T04:00:00.123": three digits of a second are enough for people.
 std::string ShortTime(const Json& value);
 // Who gives a command: the login name, that of the person before sudo.

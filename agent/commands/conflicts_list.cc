@@ -23,9 +23,9 @@ int RunConflictsList(const Invocation& invocation, const ConflictFilter& filter)
   if (more) entries->pop_back();
   TextTable table({"id", "logged at", "table", "key", "kind", "decision", "winner", "state"});
   for (const Json& one : *entries) {
-    table.Add({Text(one["id"]), ShortTime(one["logged_at"]), Text(one["table"]), Text(one["key"]),
-               Text(one["kind"]), Text(one["decision"]), Text(one["winner_region"]),
-               Text(one["state"])});
+    table.Add({Text(one["id"]), ShortTime(one["logged_at"]), Shown(Text(one["table"])),
+               Shown(Text(one["key"])), Text(one["kind"]), Text(one["decision"]),
+               Text(one["winner_region"]), Text(one["state"])});
   }
   fmt::print("{}", table.rows() == 0 ? "no conflicts\n" : table.ToString());
   if (more) fmt::print("older ones: add --before {}\n", Text(entries->back()["id"]));

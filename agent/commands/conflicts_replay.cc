@@ -64,8 +64,8 @@ void Print(const std::vector<Replayed>& all, bool json) {
     same += one.decided && !one.differs ? 1 : 0;
     different += one.differs ? 1 : 0;
     const Json& entry = *one.entry;
-    table.Add({Text(entry["id"]), Text(entry["table"]), Text(entry["key"]), Text(entry["kind"]),
-               Text(entry["decision"]), one.decision, one.differs ? "*" : ""});
+    table.Add({Text(entry["id"]), Shown(Text(entry["table"])), Shown(Text(entry["key"])),
+               Text(entry["kind"]), Text(entry["decision"]), one.decision, one.differs ? "*" : ""});
     list.push_back({{"id", entry["id"]},
                     {"decision", entry["decision"]},
                     {"replayed", one.decided ? Json(one.decision) : Json(nullptr)},

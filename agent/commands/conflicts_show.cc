@@ -32,7 +32,7 @@ std::string Operation(const Json& operation) {
 
 void PrintHead(const Json& entry) {
   fmt::print("conflict {}: {} on {} {}\n", Text(entry["id"]), Text(entry["kind"]),
-             Text(entry["table"]), Text(entry["key"]));
+             Shown(Text(entry["table"])), Shown(Text(entry["key"])));
   fmt::print("decided:  {} ({} wins), logged {}\n", Text(entry["decision"]),
              Text(entry["winner_region"]), Text(entry["logged_at"]));
   fmt::print("rule:     {}\nstate:    {}\n", RuleText(entry), StateText(entry));
@@ -66,7 +66,8 @@ void PrintSideBySide(const Json& entry, const absl::StatusOr<RowNow>& now) {
   for (const std::string& column : columns) {
     const std::string left = Cell(remote, column), right = Cell(local, column);
     const bool both = left != "-" && right != "-";
-    table.Add({"  " + column, left, right, Cell(here, column), both && left != right ? "*" : ""});
+    table.Add({"  " + Shown(column), Shown(left), Shown(right), Shown(Cell(here, column)),
+               both && left != right ? "*" : ""});
   }
   fmt::print("\n{}", table.ToString());
 }

@@ -196,7 +196,7 @@ void Print(const Undone& undone, const UndoOptions& options) {
   const std::string action(UndoActionName(undone.statement.action));
   fmt::print(
       "{}conflict {} on {} {}: {}\n", options.dry_run ? "dry run, nothing is changed; " : "",
-      options.id, Text(undone.entry["table"]), Text(undone.entry["key"]),
+      options.id, Shown(Text(undone.entry["table"])), Shown(Text(undone.entry["key"])),
       undone.statement.action == UndoAction::kNothing ? "the row is like that already" : action);
   TextTable table({"column", "before", "after", ""});
   std::set<std::string> columns;
@@ -207,7 +207,7 @@ void Print(const Undone& undone, const UndoOptions& options) {
   for (const std::string& column : columns) {
     const std::string before = Cell(undone.before.row, column),
                       after = Cell(undone.after.row, column);
-    table.Add({column, before, after, before == after ? "" : "*"});
+    table.Add({Shown(column), Shown(before), Shown(after), before == after ? "" : "*"});
   }
   if (table.rows() > 0) fmt::print("{}", table.ToString());
   for (const LeftColumn& one : undone.statement.left)

@@ -102,6 +102,14 @@ class TestShow:
         for command in (["show", one], ["list"]):
             assert f'"amount": {digits}' in group["a"].pgduet(f"conflicts {command[0]}", "--json", *command[1:]).stdout
 
+    def test_large_values_are_cut_and_still_compared_as_a_whole(self, group):
+        long = "repeat('long ', 100000) || E'\\n' || "
+        ids = meet(group, f"UPDATE item SET name = {long} 'a' WHERE id = 1", f"UPDATE item SET name = {long} 'b' WHERE id = 1")
+        shown = group["a"].pgduet("conflicts show", ids["a"]).stdout
+        (line,) = [line for line in shown.splitlines() if line.split()[:1] == ["name"]]
+        assert len(shown) < 5000 and line.count("... (500002 bytes)") == 3 and line.endswith("*")
+        assert len(call(group["a"], "show", ids["a"])["remote_row"]["name"]) == 500002
+
     def test_an_entry_outlives_its_table(self, group):
         ids = meet_updates(group)
         group["a"].sql("ALTER TABLE item RENAME TO renamed")
