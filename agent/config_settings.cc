@@ -134,6 +134,22 @@ Fault AssignMaxClockSkew(const std::string& value, SettingScope& scope) {
                               scope.config.max_clock_skew);
 }
 
+Fault AssignConflictKeep(const std::string& value, SettingScope& scope) {
+  return ParseBoundedDuration(value, absl::Minutes(1), absl::Hours(24 * 3650),
+                              scope.config.conflict_keep);
+}
+
+Fault AssignConflictMaxRows(const std::string& value, SettingScope& scope) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number < 1 ||
+      number > 1'000'000'000) {
+    return SettingFault{fmt::format("not a number of rows: '{}'", value), "use 1 to 1000000000"};
+  }
+  scope.config.conflict_max_rows = number;
+  return std::nullopt;
+}
+
 const Setting kSettings[] = {
     {"group", true, "name", "", "shop",
      "Name of the group of regions: 1 to 32 of `a-z`, `0-9`, `_`, `-`. It is part of the names of "
@@ -222,6 +238,17 @@ const Setting kSettings[] = {
      "stream from that region stops with `clock_ahead`, because a region with a fast clock would "
      "win every conflict.",
      AssignMaxClockSkew},
+    {"conflict_log", false, "mapping", "", "",
+     "How long `pgduet.conflict` remembers. Each region may have its own; these settings decide no "
+     "conflict.",
+     nullptr},
+    {"conflict_log/keep", false, "duration, 1m to 3650d", "90d", "90d",
+     "Entries that are older are removed, open or not.", AssignConflictKeep},
+    {"conflict_log/max_rows", false, "1 to 1000000000", "1000000", "1000000",
+     "When there are more entries, those that were dismissed or undone are removed first, then the "
+     "oldest. An entry "
+     "holds both rows: it is about as large as they are.",
+     AssignConflictMaxRows},
     {"tables", true, "mapping", "", "",
      "The tables that replicate, by name with schema. A name with upper-case letters, dots or "
      "other signs is written with "

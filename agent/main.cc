@@ -1,9 +1,12 @@
 // The command line: options, configuration, and the command that is asked for.
 #include <cstdio>
+#include <functional>
 
 #include <CLI/CLI.hpp>
 
 #include "agent/commands/commands.h"
+#include "agent/commands/conflicts_options.h"
+#include "agent/commands/policy_options.h"
 #include "agent/config.h"
 #include "agent/config_docs.h"
 #include "base/named_error.h"
@@ -45,6 +48,41 @@ std::optional<pgduet::Invocation> Prepare(const CommandLine& line, int& exit_cod
   return pgduet::Invocation{.config = *std::move(config), .region = line.region, .json = line.json};
 }
 
+using Command = std::function<int(const pgduet::Invocation&)>;
+using WithRegion = std::function<std::function<void()>(Command)>;
+
+// What somebody runs once, and what runs all the time.
+struct ServiceOptions {
+  pgduet::InitOptions init;
+  pgduet::AgentOptions agent;
+  pgduet::LagOptions lag;
+
+  void AddTo(CLI::App& app, const WithRegion& with_region) {
+    app.add_subcommand("check", "Probe every prerequisite; each finding comes with its mend")
+        ->callback(with_region(pgduet::RunCheck));
+    auto* init_command = app.add_subcommand(
+        "init", "Set up this region: schema, publication, slot, origins, topic; repeatable");
+    init_command->add_flag("--dry-run", init.dry_run,
+                           "Print the SQL and the topics, change nothing");
+    init_command->callback(
+        with_region([this](const pgduet::Invocation& one) { return RunInit(one, init); }));
+    auto* agent_command = app.add_subcommand("agent", "Run this region's agent until SIGTERM");
+    agent_command->add_option("--log-format", agent.log_format)
+        ->check(CLI::IsMember({"logfmt", "json"}));
+    agent_command->add_option("--log-level", agent.log_level)
+        ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+    agent_command->callback(
+        with_region([this](const pgduet::Invocation& one) { return RunAgent(one, agent); }));
+    app.add_subcommand("status", "What this region's agent and database say")
+        ->callback(with_region(pgduet::RunStatus));
+    auto* lag_command =
+        app.add_subcommand("lag", "How far behind this region is; exit code 3 when too far");
+    lag_command->add_option("--max", lag.max_seconds, "Seconds that are still fine (default 30)");
+    lag_command->callback(
+        with_region([this](const pgduet::Invocation& one) { return RunLag(one, lag); }));
+  }
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -61,64 +99,20 @@ int main(int argc, char** argv) {
   app.fallthrough();
 
   int exit_code = pgduet::kExitOk;
-  const auto with_region = [&](auto command) {
-    return [&, command] {
+  const WithRegion with_region = [&](Command command) {
+    return [&, command = std::move(command)] {
       if (auto invocation = Prepare(line, exit_code)) exit_code = command(*invocation);
     };
   };
-  app.add_subcommand("check", "Probe every prerequisite; each finding comes with its mend")
-      ->callback(with_region([](const pgduet::Invocation& one) { return pgduet::RunCheck(one); }));
-
-  pgduet::InitOptions init;
-  auto* init_command = app.add_subcommand(
-      "init", "Set up this region: schema, publication, slot, origins, topic; repeatable");
-  init_command->add_flag("--dry-run", init.dry_run, "Print the SQL and the topics, change nothing");
-  init_command->callback(
-      with_region([&](const pgduet::Invocation& one) { return pgduet::RunInit(one, init); }));
-
-  pgduet::AgentOptions agent;
-  auto* agent_command = app.add_subcommand("agent", "Run this region's agent until SIGTERM");
-  agent_command->add_option("--log-format", agent.log_format)
-      ->check(CLI::IsMember({"logfmt", "json"}));
-  agent_command->add_option("--log-level", agent.log_level)
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
-  agent_command->callback(
-      with_region([&](const pgduet::Invocation& one) { return pgduet::RunAgent(one, agent); }));
-
-  app.add_subcommand("status", "What this region's agent and database say")
-      ->callback(with_region([](const pgduet::Invocation& one) { return pgduet::RunStatus(one); }));
-
-  pgduet::LagOptions lag;
-  auto* lag_command =
-      app.add_subcommand("lag", "How far behind this region is; exit code 3 when too far");
-  lag_command->add_option("--max", lag.max_seconds, "Seconds that are still fine (default 30)");
-  lag_command->callback(
-      with_region([&](const pgduet::Invocation& one) { return pgduet::RunLag(one, lag); }));
-
-  auto* conflicts = app.add_subcommand("conflicts", "What met what, and how it was decided");
-  conflicts->require_subcommand(1);
-  pgduet::ConflictsOptions list;
-  auto* list_command = conflicts->add_subcommand("list", "The newest conflicts first");
-  list_command->add_option("--table", list.table, "schema.table");
-  list_command->add_option("--kind", list.kind, "insert_exists, update_origin_differs, ...");
-  list_command->add_option("--since", list.since, "A time, or an interval such as '1 hour'");
-  list_command->add_option("--limit", list.limit, "At most so many (default 50)")
-      ->check(CLI::PositiveNumber);
-  list_command->callback(with_region(
-      [&](const pgduet::Invocation& one) { return pgduet::RunConflictsList(one, list); }));
-  long id = 0;
-  auto* show_command = conflicts->add_subcommand("show", "Both rows of one conflict, side by side");
-  show_command->add_option("id", id)->required();
-  show_command->callback(with_region(
-      [&](const pgduet::Invocation& one) { return pgduet::RunConflictsShow(one, id); }));
-
-  auto* policy = app.add_subcommand("policy", "How conflicts are decided");
-  policy->require_subcommand(1);
-  policy->add_subcommand("show", "What all regions must agree on, and its hash; needs no region")
-      ->callback([&] {
-        const std::optional<pgduet::Config> config = ReadConfig(line);
-        exit_code = config ? pgduet::RunPolicyShow(*config, line.json) : pgduet::kExitUsage;
-      });
+  ServiceOptions service;
+  service.AddTo(app, with_region);
+  pgduet::ConflictsOptions conflicts;
+  conflicts.AddTo(app, with_region);
+  pgduet::PolicyOptions policies;
+  policies.AddTo(app, with_region, [&] {
+    const std::optional<pgduet::Config> config = ReadConfig(line);
+    exit_code = config ? pgduet::RunPolicyShow(*config, line.json) : pgduet::kExitUsage;
+  });
 
   app.add_subcommand("version", "The version of this program")->callback([&] {
     exit_code = pgduet::RunVersion(line.json);

@@ -73,7 +73,8 @@ RegionEngine::RegionEngine(const Config& config, const RegionConfig& region,
           },
           watch_, &capture_metrics_),
       housekeeper_(region.postgres, identity_, policies_, applied_, history_, registry_,
-                   apply_metrics_) {
+                   apply_metrics_,
+                   {.keep = config.conflict_keep, .max_rows = config.conflict_max_rows}) {
   capture_.OnState(
       [this](const std::string& error) { apply_metrics_.StreamState("capture", error); });
   for (const RegionConfig& peer : config_.regions) {

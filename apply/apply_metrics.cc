@@ -50,6 +50,13 @@ struct ApplyMetrics::Families {
         closed_time_age(
             Make(prometheus::BuildGauge(), r, "pgduet_closed_time_age_seconds",
                  "Age of the newest commit time below which nothing of this region is to come.")),
+        conflict_log_rows(Make(prometheus::BuildGauge(), r, "pgduet_conflict_log_rows",
+                               "Entries of pgduet.conflict.")),
+        conflict_log_bytes(Make(prometheus::BuildGauge(), r, "pgduet_conflict_log_bytes",
+                                "Size of pgduet.conflict with its indexes.")),
+        conflicts_removed(Make(prometheus::BuildCounter(), r,
+                               "pgduet_conflict_log_removed_rows_total",
+                               "Entries that retention removed from pgduet.conflict, by limit.")),
         stopped(Make(prometheus::BuildGauge(), r, "pgduet_stream_stopped",
                      "1 while a stream is stopped by this error and waits for an operator.")),
         errors(Make(prometheus::BuildCounter(), r, "pgduet_stream_errors_total",
@@ -67,6 +74,9 @@ struct ApplyMetrics::Families {
   prometheus::Family<prometheus::Gauge>& siblings;
   prometheus::Family<prometheus::Gauge>& unswept;
   prometheus::Family<prometheus::Gauge>& closed_time_age;
+  prometheus::Family<prometheus::Gauge>& conflict_log_rows;
+  prometheus::Family<prometheus::Gauge>& conflict_log_bytes;
+  prometheus::Family<prometheus::Counter>& conflicts_removed;
   prometheus::Family<prometheus::Gauge>& stopped;
   prometheus::Family<prometheus::Counter>& errors;
   std::mutex mutex;
@@ -146,6 +156,16 @@ void ApplyMetrics::UnsweptTombstones(size_t count) {
 
 void ApplyMetrics::ClosedTimeAge(double seconds) {
   families_->closed_time_age.Add({}).Set(std::max(0.0, seconds));
+}
+
+void ApplyMetrics::ConflictLog(int64_t rows, int64_t bytes) {
+  families_->conflict_log_rows.Add({}).Set(static_cast<double>(rows));
+  families_->conflict_log_bytes.Add({}).Set(static_cast<double>(bytes));
+}
+
+void ApplyMetrics::ConflictsRemoved(std::string_view reason, int64_t rows) {
+  families_->conflicts_removed.Add({{"reason", std::string(reason)}})
+      .Increment(static_cast<double>(rows));
 }
 
 void ApplyMetrics::StreamState(std::string_view stream, std::string_view error) {

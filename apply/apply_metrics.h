@@ -44,6 +44,9 @@ class ApplyMetrics {
   void RowsWithSiblings(size_t count);
   void UnsweptTombstones(size_t count);
   void ClosedTimeAge(double seconds);
+  void ConflictLog(int64_t rows, int64_t bytes);
+  // `reason`: "age" or "count".
+  void ConflictsRemoved(std::string_view reason, int64_t rows);
   // `stream`: "capture" or a region name. An empty error: runs.
   void StreamState(std::string_view stream, std::string_view error);
 

@@ -32,7 +32,7 @@ constexpr int kProgressRowsKept = 10'000;
 Housekeeper::Housekeeper(std::string conninfo, const RegionIdentity& identity,
                          const PolicyTables& policies, AppliedState& applied,
                          CoverageHistory& history, TombstoneRegistry& registry,
-                         ApplyMetrics& metrics)
+                         ApplyMetrics& metrics, ConflictLogLimits conflict_log)
     : conninfo_(std::move(conninfo)),
       identity_(identity),
       policies_(policies),
@@ -40,7 +40,8 @@ Housekeeper::Housekeeper(std::string conninfo, const RegionIdentity& identity,
       history_(history),
       registry_(registry),
       metrics_(metrics),
-      sweep_(identity, history, metrics) {}
+      sweep_(identity, history, metrics),
+      retention_(conflict_log, metrics) {}
 
 void Housekeeper::Start() {
   thread_ = std::jthread([this](std::stop_token stop) { Run(std::move(stop)); });
@@ -74,6 +75,7 @@ absl::Status Housekeeper::Open() {
   removed_.clear();
   closing_ = {};
   sweep_.Reset();
+  retention_.Reset();
   PGDUET_ASSIGN_OR_RETURN(
       session_, TargetSession::Open(conninfo_, identity_, "housekeeper sweep",
                                     OriginName(identity_.group, identity_.set, "housekeeper")));
@@ -102,6 +104,7 @@ absl::Status Housekeeper::Round(absl::Time now) {
     metrics_.Tombstones(registry_.size());
   }
   if (!policies_.empty() && now >= states_due_) PGDUET_RETURN_IF_ERROR(RemoveSettledStates(now));
+  PGDUET_RETURN_IF_ERROR(retention_.Step(*connection_, now));
   if (now - trimmed_at_ < absl::Seconds(10)) return absl::OkStatus();
   trimmed_at_ = now;
   return TrimProgress();

@@ -1,6 +1,6 @@
 // The apply side's slow work, on one thread, "housekeeper": samples for coverage, closed times,
-// sweeps of missed deletes, removal of stable tombstones and of old progress rows. What it does
-// late costs space, a slower path, or a row that goes later; never correctness.
+// sweeps of missed deletes, removal of stable tombstones, of old progress rows and conflicts. What
+// it does late costs space, a slower path, or a row that goes later; never correctness.
 #pragma once
 
 #include <deque>
@@ -12,6 +12,7 @@
 #include "apply/applied_state.h"
 #include "apply/apply_metrics.h"
 #include "apply/closed_time.h"
+#include "apply/conflict_retention.h"
 #include "apply/coverage_history.h"
 #include "apply/policy_tables.h"
 #include "apply/region_identity.h"
@@ -26,7 +27,7 @@ class Housekeeper {
  public:
   Housekeeper(std::string conninfo, const RegionIdentity& identity, const PolicyTables& policies,
               AppliedState& applied, CoverageHistory& history, TombstoneRegistry& registry,
-              ApplyMetrics& metrics);
+              ApplyMetrics& metrics, ConflictLogLimits conflict_log);
   ~Housekeeper() { Stop(); }
   void Start();
   void Stop();
@@ -61,6 +62,7 @@ class Housekeeper {
   FullXid oldest_running_ = 0;                             // at the last sample
   ClosingTimes closing_;
   Sweep sweep_;
+  ConflictRetention retention_;
   struct Removed {
     std::vector<TableKey> keys;
     uint64_t generation;

@@ -3,7 +3,9 @@
 // standard error.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "agent/config.h"
 
@@ -38,17 +40,65 @@ struct LagOptions {
 };
 int RunLag(const Invocation& invocation, const LagOptions& options);
 
-struct ConflictsOptions {
-  std::string table;
-  std::string kind;
-  std::string since;  // an interval ("1 hour") or a time
+struct ConflictFilter {
+  std::string table;   // schema.table
+  std::string kind;    // insert_exists, ...
+  std::string region;  // of either side
+  std::string policy;
+  std::string since, until;  // an interval ("1 hour") or a time
+  bool open = false;
+  int64_t before = 0;  // numbers below this one; 0: all
   int limit = 50;
 };
-int RunConflictsList(const Invocation& invocation, const ConflictsOptions& options);
-int RunConflictsShow(const Invocation& invocation, long id);
+int RunConflictsList(const Invocation& invocation, const ConflictFilter& filter);
+int RunConflictsShow(const Invocation& invocation, int64_t id);
+
+struct DismissOptions {
+  std::vector<int64_t> ids;
+  bool all = false;  // instead of numbers: every open entry that the filter lets through
+  ConflictFilter filter;
+  std::string note;
+};
+int RunConflictsDismiss(const Invocation& invocation, const DismissOptions& options);
+
+struct UndoOptions {
+  int64_t id = 0;
+  bool force = false;
+  bool dry_run = false;
+};
+int RunConflictsUndo(const Invocation& invocation, const UndoOptions& options);
+
+struct ReplayOptions {
+  std::string policy;  // a configuration file
+  ConflictFilter filter;
+};
+int RunConflictsReplay(const Invocation& invocation, const ReplayOptions& options);
 
 // Needs no region: the answer is the group's.
 int RunPolicyShow(const Config& config, bool json);
+
+struct FunctionTestOptions {
+  std::string table;  // schema.table, of policy custom
+  int limit = 100;    // newest conflicts
+};
+// Exit code 1 when the function is not what a conflict function has to be.
+int RunPolicyTest(const Invocation& invocation, const FunctionTestOptions& options);
+
+struct SiblingsOptions {
+  std::string table;  // schema.table
+  std::string key;    // {"column": value, ...}
+};
+int RunSiblingsList(const Invocation& invocation, const SiblingsOptions& options);
+int RunSiblingsShow(const Invocation& invocation, const SiblingsOptions& options);
+
+struct ResolveOptions {
+  std::string table;
+  std::string key;
+  std::string row;   // {"column": value, ...}
+  std::string take;  // instead: the version of this region
+  bool remove = false;
+};
+int RunResolve(const Invocation& invocation, const ResolveOptions& options);
 
 int RunVersion(bool json);
 

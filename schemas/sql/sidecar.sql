@@ -116,6 +116,13 @@ CREATE TABLE IF NOT EXISTS pgduet.conflict (
 CREATE INDEX IF NOT EXISTS conflict_by_time ON pgduet.conflict (logged_at);
 CREATE INDEX IF NOT EXISTS conflict_by_key ON pgduet.conflict (key_digest);
 CREATE INDEX IF NOT EXISTS conflict_by_table ON pgduet.conflict (table_schema, table_name, id);
+-- Version 3: what people did with an entry, and the transaction that wrote it: the rows that it wrote carry it as xmin.
+-- Entries from before have no xid. An entry is open until it is dismissed or undone, unless nothing was lost.
+ALTER TABLE pgduet.conflict ADD COLUMN IF NOT EXISTS xid xid8, ADD COLUMN IF NOT EXISTS note text,
+  ADD COLUMN IF NOT EXISTS dismissed_at timestamptz, ADD COLUMN IF NOT EXISTS dismissed_by text,
+  ADD COLUMN IF NOT EXISTS undone_at timestamptz, ADD COLUMN IF NOT EXISTS undone_by text;
+ALTER TABLE pgduet.conflict ALTER COLUMN xid SET DEFAULT pg_current_xact_id();
+CREATE INDEX IF NOT EXISTS conflict_settled ON pgduet.conflict (id) WHERE dismissed_at IS NOT NULL OR undone_at IS NOT NULL;
 
 -- Version 3. Tables whose policy keeps versions: what is known of a row that a write to come may not have seen
 -- (resolve/row_state.h). An empty state holds a place. newest: the highest LSN of each rank in the state.

@@ -101,6 +101,10 @@ const Mistake kMistakes[] = {
     {"UnknownPolicy", "accounts: {}", "accounts: {policy: best}",
      "pgduet.yaml:6: tables.public.accounts.policy: unknown policy: 'best'; use last_write_wins, "
      "first_write_wins, region_priority, versions, merge, custom or error\n"},
+    {"ConflictKeep", "group: shop", "group: shop\nconflict_log: {keep: 10s}",
+     "conflict_log.keep: duration out of bounds: '10s'; use 1m to 3650d"},
+    {"ConflictRows", "group: shop", "group: shop\nconflict_log: {max_rows: many}",
+     "conflict_log.max_rows: not a number of rows: 'many'"},
     {"ClockSkew", "group: shop", "group: shop\ndefaults: {max_clock_skew: 2h}",
      "duration out of bounds: '2h'; use 100ms to 1h"},
     {"Duration", "group: shop", "group: shop\nkafka: {retention_min: week}",

@@ -36,6 +36,8 @@ TEST(PolicyTextTest, WhatOnlyOneRegionNeedsDoesNotMatter) {
   Config other = Sample();
   other.regions[0].postgres = "host=elsewhere";
   other.regions[0].http = "off";
+  other.conflict_keep = absl::Hours(1);
+  other.conflict_max_rows = 1;
   other.kafka_properties["compression.codec"] = "lz4";
   EXPECT_EQ(PolicyHash(other), PolicyHash(Sample()));
 }

@@ -113,8 +113,12 @@ class TestInit:
         region.agent.stop()
         region.sql("ALTER TABLE pgduet.tombstone DROP COLUMN unswept, DROP COLUMN vector")
         region.sql("ALTER TABLE pgduet.identity DROP COLUMN policy_text")
+        region.sql("ALTER TABLE pgduet.conflict DROP COLUMN xid, DROP COLUMN note, DROP COLUMN dismissed_at, DROP COLUMN dismissed_by, "
+                   "DROP COLUMN undone_at, DROP COLUMN undone_by")
         region.sql("UPDATE pgduet.identity SET schema_version = 1")
         region.sql(f"SELECT pg_replication_origin_drop('pgduet:{group.name}:main:housekeeper')")
+        done = region.pgduet("conflicts list", check=False)
+        assert done.returncode == FAILURE and "[sidecar_version]" in done.stderr
         region.agent.start(wait=False)
         wait_until(lambda: any(name == "sidecar_version" for name, _ in region.agent.error_lines()), "the agent to refuse")
         region.pgduet("init")

@@ -1,4 +1,5 @@
-"""The tour of README.md, word for word, on two fresh databases; and the mend of docs/operations/errors.md on the same two.
+"""The tour of README.md, word for word, on two fresh databases; and on the same two the mend of docs/operations/errors.md, and every
+command of docs/operations/conflicts.md.
 
 All `sh` blocks of a section run in one bash. Replaced is only what the text tells the reader to choose: the four lines of step 1,
 the two HTTP ports, and `./dev build` (the program under test is built already). A `text` block is what the blocks before it show in the end: they
@@ -198,6 +199,20 @@ def test_a_lost_slot_stops_the_stream_and_the_group_can_be_set_up_anew(tour):
     wait_until(lambda: rows(east) == rows(west) == ["1|ada|7"], "both regions to follow each other")
     assert [c.sql("SELECT count(*) FROM pgduet.conflict", dbname="shop") for c in tour.clusters] == [[(0,)], [(0,)]]
     tour.shell.run(stop_agents)
+
+
+def test_the_page_about_conflicts_shows_what_it_says(tour):
+    """docs/operations/conflicts.md, from the state in which the tour is after its eighth step."""
+    tour_section = section_of("README.md", "Five minutes on your own databases")
+    take_away = blocks(tour_section)[-1][1]
+    tour.follow(tour_section.split("\n9. ")[0])
+    outputs = tour.follow((ROOT / "docs/operations/conflicts.md").read_text(encoding="utf-8"))
+    shown = outputs["pgduet conflicts show 1 --region east\npgduet conflicts dismiss 1 --region east --note \"undone at west\"\n"]
+    assert "now:      written since by west at" in shown and "dismissed: 1" in shown
+    east, west = tour.clusters
+    wait_until(lambda: rows(east) == rows(west) == ["1|ada|240", "2|bob|200"], "the merge by hand to arrive")
+    assert [c.sql("SELECT count(*) FROM pgduet.conflict", dbname="shop") for c in tour.clusters] == [[(1,)], [(1,)]]
+    tour.shell.run(tour.chosen(take_away.splitlines()[0]))
 
 
 def lose_slot(cluster):
