@@ -76,7 +76,7 @@ Outcome RowEngine::Take(const RowWrite& taken, const AppliedVector& stable, RowS
   RowImage merged;
   if (shape_.policy.kind == PolicyKind::kMerge) {
     merged = MergeBase(shape_, write, state, visible);
-    MergeColumns(shape_, write, !visible, state, merged);
+    MergeColumns(shape_, write, state, merged);
   }
   const bool deletes = write.kind == ChangeKind::kDelete;
   if (outcome.concurrent && !deletes)
@@ -133,14 +133,8 @@ Shown RowEngine::WhatShows(const RowWrite& write, const std::optional<RowImage>&
 }
 
 RowImage RowEngine::Found(const RowWrite& local, const RowState& state) const {
-  if (shape_.policy.kind != PolicyKind::kMerge || !state.shadow) return local.old_row;
-  const bool all_seen =
-      std::all_of(state.members.begin(), state.members.end(),
-                  [&](const Member& member) { return member.dot.CoveredBy(*local.vector); });
-  if (all_seen) return *state.shadow;
-  // Remote writes were taken between its commit and now. They met no row, so an insert came first;
-  // what follows it has found what it says.
-  return local.kind == ChangeKind::kInsert ? SeenBy(shape_, *local.vector, state) : local.old_row;
+  const bool hidden = shape_.policy.kind == PolicyKind::kMerge && state.shadow;
+  return hidden ? *state.shadow : local.old_row;
 }
 
 bool RowEngine::Settled(const RowState& state, bool row_stands) const {

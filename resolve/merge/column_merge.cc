@@ -30,7 +30,7 @@ void MergeColumn(ColumnKind kind, bool json, const ColumnWrite& write, ColumnSta
     case ColumnKind::kMin:
       return MergeRegister(kind, write, state, value);
     case ColumnKind::kCounter:
-      return MergeCounter(write, state, value);
+      return MergeCounter(write, value);
     case ColumnKind::kAddWinsSet:
       return MergeSet(json, write, state, value);
     case ColumnKind::kMap:

@@ -19,7 +19,6 @@ struct ColumnWrite {
   bool changed = false;  // the column, or another one of its group; every column of an insert
   bool inserts = false;  // the row: overwrites all that it had seen, also what was not shown
   bool deletes = false;  // the row
-  bool hidden = false;   // no row stood here
 };
 
 // `json`: an add_wins_set is a jsonb array. `value`: the column as merged so far.
@@ -27,15 +26,13 @@ void MergeColumn(ColumnKind kind, bool json, const ColumnWrite& write, ColumnSta
                  Cell& value);
 // The same value in the form that all regions give it after a merge.
 void Canonicalise(ColumnKind kind, bool json, Cell& value);
-// counter: takes out what was added by writes that the vector does not cover.
-void TakeBack(const AppliedVector& vector, const ColumnState& state, Cell& value);
 bool CountsAsZero(const Cell& counter);
 // Lets go of what every write to come has seen.
 void ForgetStable(const AppliedVector& stable, ColumnState& state);
 
 // The kinds.
 void MergeRegister(ColumnKind kind, const ColumnWrite& write, ColumnState& state, Cell& value);
-void MergeCounter(const ColumnWrite& write, ColumnState& state, Cell& value);
+void MergeCounter(const ColumnWrite& write, Cell& value);
 void MergeSet(bool json, const ColumnWrite& write, ColumnState& state, Cell& value);
 void MergeMap(const ColumnWrite& write, ColumnState& state, Cell& value);
 

@@ -54,8 +54,7 @@ RowImage MergeBase(const RowShape& shape, const RowWrite& write, const RowState&
   return RowImage(shape.columns.size(), Cell::Null());
 }
 
-void MergeColumns(const RowShape& shape, const RowWrite& write, bool hidden, RowState& state,
-                  RowImage& row) {
+void MergeColumns(const RowShape& shape, const RowWrite& write, RowState& state, RowImage& row) {
   static const Cell kNothing = Cell::Null();
   state.columns.resize(shape.columns.size());
   row.resize(shape.columns.size());
@@ -70,19 +69,9 @@ void MergeColumns(const RowShape& shape, const RowWrite& write, bool hidden, Row
         .after = deletes ? kNothing : CellOf(write.new_row, column, kNothing),
         .changed = one.group >= 0 ? changed_groups.contains(one.group) : Differs(write, column),
         .inserts = write.kind == ChangeKind::kInsert,
-        .deletes = deletes,
-        .hidden = hidden};
+        .deletes = deletes};
     MergeColumn(one.kind, one.json, column_write, state.columns[column], row[column]);
   }
-}
-
-RowImage SeenBy(const RowShape& shape, const AppliedVector& vector, const RowState& state) {
-  RowImage row = *state.shadow;
-  for (size_t column = 0; column < row.size() && column < state.columns.size(); ++column) {
-    if (shape.columns[column].kind == ColumnKind::kCounter)
-      TakeBack(vector, state.columns[column], row[column]);
-  }
-  return row;
 }
 
 bool CountersAreZero(const RowShape& shape, const RowImage& row) {

@@ -12,13 +12,9 @@ namespace pgduet {
 RowImage MergeBase(const RowShape& shape, const RowWrite& write, const RowState& state,
                    const std::optional<RowImage>& visible);
 
-// Every column of `row` takes the write. `hidden`: no row stood here.
-void MergeColumns(const RowShape& shape, const RowWrite& write, bool hidden, RowState& state,
-                  RowImage& row);
+// Every column of `row` takes the write.
+void MergeColumns(const RowShape& shape, const RowWrite& write, RowState& state, RowImage& row);
 
-// The shadow without what was added by writes that the vector does not cover (counters; the other
-// kinds know who wrote what, and an insert overwrites what it had seen).
-RowImage SeenBy(const RowShape& shape, const AppliedVector& vector, const RowState& state);
 bool CountersAreZero(const RowShape& shape, const RowImage& row);
 
 // The row in the form that all regions give it after a merge. Returns false when a counter is

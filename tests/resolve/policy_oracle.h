@@ -22,6 +22,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "tests/resolve/policy_rows.h"
@@ -279,16 +280,22 @@ class Oracle {
     return cell.kind == Cell::Kind::kText ? cell.text.substr(1, cell.text.size() - 2) : "";
   }
 
-  std::set<std::string> Elements(const Cell& cell, bool json) const {
-    const auto words = Cut(Inside(cell), SeparatorOf(json), WordsOf(json));
-    return {words.begin(), words.end()};
+  static const std::set<std::string>& ElementsIn(const Cell& cell, bool json) {
+    static std::unordered_map<std::string, std::set<std::string>> known[2];
+    const auto [at, first] = known[json ? 1 : 0].try_emplace(Inside(cell));
+    if (first) {
+      const auto words = Cut(at->first, SeparatorOf(json), WordsOf(json));
+      at->second = {words.begin(), words.end()};
+    }
+    return at->second;
   }
-  std::set<std::string> ElementsFound(int write, size_t column) const {
-    return Elements(writes_[write].found[column], shape_.columns[column].json);
+  const std::set<std::string>& ElementsFound(int write, size_t column) const {
+    return ElementsIn(writes_[write].found[column], shape_.columns[column].json);
   }
-  std::set<std::string> ElementsAfter(int write, size_t column) const {
-    if (writes_[write].deletes()) return {};
-    return Elements(writes_[write].after[column], shape_.columns[column].json);
+  const std::set<std::string>& ElementsAfter(int write, size_t column) const {
+    static const std::set<std::string> kNone;
+    if (writes_[write].deletes()) return kNone;
+    return ElementsIn(writes_[write].after[column], shape_.columns[column].json);
   }
   Cell Set(const Taken& set, size_t column) const {
     const bool json = shape_.columns[column].json;
@@ -323,7 +330,7 @@ class Oracle {
     return left < right;
   }
 
-  static std::map<std::string, std::string> Pairs(const Cell& cell) {
+  static const std::map<std::string, std::string>& Pairs(const Cell& cell) {
     static const std::vector<std::string> kPairs = [] {
       std::vector<std::string> pairs;
       for (const std::string& key : kKeyWords) {
@@ -331,8 +338,11 @@ class Oracle {
       }
       return pairs;
     }();
-    std::map<std::string, std::string> map;
-    for (const std::string& pair : Cut(Inside(cell), ", ", kPairs)) {
+    static std::unordered_map<std::string, std::map<std::string, std::string>> known;
+    const auto [at, first] = known.try_emplace(Inside(cell));
+    std::map<std::string, std::string>& map = at->second;
+    if (!first) return map;
+    for (const std::string& pair : Cut(at->first, ", ", kPairs)) {
       for (const std::string& key : kKeyWords) {
         if (pair.starts_with(key + ": ")) map[key] = pair.substr(key.size() + 2);
       }
@@ -343,7 +353,7 @@ class Oracle {
     std::vector<std::string> present;
     for (const std::string& key : std::set(kKeyWords.begin(), kKeyWords.end())) {
       const auto value_in = [&](const Cell& cell) -> std::optional<std::string> {
-        const auto pairs = Pairs(cell);
+        const auto& pairs = Pairs(cell);
         const auto at = pairs.find(key);
         return at == pairs.end() ? std::nullopt : std::optional(at->second);
       };

@@ -1,0 +1,171 @@
+// Capture of one region, and its journal: decodes the log in order, takes local writes into the
+// states, publishes.
+#pragma once
+
+#include "tests/simulation/policies/region.h"
+
+namespace pgduet::policy_simulation {
+
+class Capture {
+ public:
+  explicit Capture(Region& region) : region_(region), world_(region.world) {}
+
+  Task<void> Run() {
+    Resume();
+    while (true) {
+      co_await Step{};
+      co_await Pause(world_, 1, world_.scope.lag_percent, 250);
+      if (at_ == region_.database.end()) {
+        if (world_.dice.Percent(10)) Heartbeat();
+        continue;
+      }
+      const WalRecord record = region_.database.wal()[at_.value()];
+      at_ = Lsn(at_.value() + 1);
+      if (record.kind == RecordKind::kApplied) vector_.Advance(record.origin, record.position);
+      vector_.Advance(region_.rank, region_.PositionOf(region_.rank, at_, record.time));
+      if (record.kind == RecordKind::kLocal) co_await Publish(record);
+      region_.memory.decoded = at_;
+      region_.memory.at_decoded = vector_;
+    }
+  }
+
+ private:
+  // From the tail of the topic; at times not all of it is seen, and some is published again.
+  void Resume() {
+    const size_t size = region_.topic.size();
+    const size_t seen = size - std::min<size_t>(size, world_.dice.Below(3));
+    if (seen > 0) {
+      at_ = region_.topic[seen - 1].position.commit_lsn;
+      vector_ = region_.topic[seen - 1].vector;
+    }
+    region_.memory.decoded = at_;
+    region_.memory.at_decoded = vector_;
+  }
+  void Heartbeat() {
+    if (!at_.valid()) return;
+    region_.topic.push_back({.heartbeat = true,
+                             .position = region_.PositionOf(region_.rank, at_, region_.Clock()),
+                             .vector = vector_,
+                             .changes = {}});
+  }
+
+  Task<void> Publish(const WalRecord& record) {
+    for (const Change& change : record.changes) Register(change, record.time);
+    Record published{.heartbeat = false,
+                     .position = region_.PositionOf(region_.rank, at_, record.time),
+                     .vector = vector_,
+                     .changes = record.changes};
+    if (!world_.protocol.journal_first) region_.topic.push_back(published);
+    while (true) {
+      bool done = false;
+      try {
+        co_await Journal(record);
+        done = true;
+      } catch (const Aborted&) {
+      }
+      if (done) break;
+      co_await Pause(world_, 5, 0, 0);
+    }
+    if (!world_.protocol.journal_first) co_return;
+    co_await Pause(world_, 1, 5, 30);
+    for (Change& change : published.changes) AddFound(change);
+    if (!world_.protocol.vector_from_wal) {
+      published.vector = region_.Applied();
+      published.vector.Set(region_.rank, published.position);
+    }
+    region_.topic.push_back(std::move(published));
+  }
+  void AddFound(Change& change) {
+    if (!world_.protocol.found_travels) return;
+    if (!world_.protocol.found_kept && !journaled_here_) return;
+    const RowImage* found = region_.database.Found(at_, change.row);
+    if (found != nullptr) change.old_row = *found;
+  }
+
+  // Tells the oracle of the write, once.
+  void Register(const Change& change, CommitTime time) {
+    RowHistory& history = world_.histories[change.row];
+    PolicyWrite write;
+    write.dot = DotOf(time);
+    for (size_t at = 0; at < history.size(); ++at) {
+      if (history[at].dot == write.dot) return;
+      if (history[at].dot.CoveredBy(vector_)) write.past.set(at);
+    }
+    if (history.size() >= testing::kWritesMax) throw Violation("too many writes of one row");
+    const RowShape& shape = world_.EngineOf(change.row).shape();
+    const testing::Oracle oracle(shape, history);
+    write.kind = change.kind;
+    write.vector = vector_;
+    if (change.kind != ChangeKind::kInsert) write.stood = change.old_row;
+    const bool claimed = world_.whole_deletes[change.row.first];
+    if (claimed && write.stood != oracle.Visible(write.past))
+      throw Violation("a local write has not seen what its vector says");
+    if (shape.policy.kind == PolicyKind::kMerge) write.found = oracle.Found(write.past);
+    write.after = change.new_row;
+    history.push_back(std::move(write));
+  }
+  Dot DotOf(CommitTime time) const {
+    return {.rank = region_.rank,
+            .incarnation = region_.IncarnationOf(region_.rank),
+            .lsn = at_,
+            .time = time};
+  }
+
+  Task<void> Journal(const WalRecord& record) {
+    journaled_here_ = at_ > region_.database.journaled();
+    if (!journaled_here_ && world_.protocol.journal_once) co_return;
+    if (world_.protocol.journal_sees) {
+      while (region_.database.Running(record.xid)) co_await Step{};
+    }
+    Transaction transaction(region_.database, RecordKind::kInternal);
+    for (const Change& change : record.changes) {
+      co_await LockState(region_, transaction, change.row);
+      co_await Take(transaction, record, change);
+      co_await Pause(world_, 1, 5, 10);
+    }
+    transaction.effects.journaled = at_;
+    co_await Commit(region_, transaction);
+  }
+
+  Task<void> Take(Transaction& transaction, const WalRecord& record, const Change& change) {
+    RowState state = region_.database.StateOf(change.row);
+    RowWrite write{.dot = DotOf(record.time),
+                   .kind = change.kind,
+                   .vector = &vector_,
+                   .old_row = change.old_row,
+                   .new_row = change.new_row};
+    const RowEngine& engine = world_.EngineOf(change.row);
+    RowImage found = engine.Found(write, state);
+    if (found != write.old_row) transaction.effects.found[{at_, change.row}] = found;
+    if (world_.protocol.found_travels) write.old_row = std::move(found);
+    std::optional<RowImage> shown;
+    if (change.kind != ChangeKind::kInsert) shown = change.old_row;
+    const Outcome outcome = TakeInto(region_, change.row, write, state, shown, transaction.effects);
+    std::optional<RowImage> own;
+    if (change.kind != ChangeKind::kDelete) own = change.new_row;
+    if (outcome.concurrent && shown != own && world_.protocol.journal_shows) {
+      const bool written = co_await Show(transaction, record.xid, change.row, shown);
+      if (!written && shown && engine.shape().policy.kind == PolicyKind::kMerge && !state.shadow)
+        state.shadow = shown;
+    }
+    transaction.effects.states[change.row] = std::move(state);
+  }
+
+  // Over the row of that very transaction only: what came after it is decoded later.
+  Task<bool> Show(Transaction& transaction, Xid writer, RowId row,
+                  const std::optional<RowImage>& shown) {
+    const bool there = co_await LockRow(region_, transaction, row);
+    const bool own = there && region_.database.WriterOf(row) == writer;
+    if (!own && world_.protocol.journal_own_row) co_return false;
+    transaction.effects.rows[row] = shown;
+    co_return true;
+  }
+
+  Region& region_;
+  World& world_;
+  Lsn at_;
+  AppliedVector vector_;  // at this place
+  bool journaled_here_ = false;
+};
+
+}  // namespace pgduet::policy_simulation
