@@ -218,7 +218,7 @@ class ConfigReader {
     if (!plain) {
       Problem(line, shown, fmt::format("not a region name: '{}'", name),
               "use 1 to 32 of a-z, 0-9 and '-'");
-    } else if (name == "local" || name == "housekeeper") {
+    } else if (name == "local" || name == "housekeeper" || name == "policies") {
       Problem(line, shown, fmt::format("the region name '{}' is reserved", name),
               "choose another one");
     }

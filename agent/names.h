@@ -21,6 +21,7 @@ std::string PublicationName(std::string_view group, std::string_view set);
 // (sweeps, closed times).
 inline constexpr std::string_view kLocalOriginRegion = "local";
 inline constexpr std::string_view kHousekeeperOriginRegion = "housekeeper";
+inline constexpr std::string_view kPoliciesOriginRegion = "policies";
 // The replication origins of one database: one for each other region, then those two.
 std::vector<std::string> OriginNames(const Config& config, std::string_view region);
 

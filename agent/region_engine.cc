@@ -46,6 +46,8 @@ double SecondsSince(CommitTime time) {
                    : std::max(0.0, absl::ToDoubleSeconds(absl::Now() - absl::FromUnixMicros(time)));
 }
 
+PolicyTables PoliciesOf(const Config& /*config*/) { return {}; }
+
 }  // namespace
 
 RegionEngine::RegionEngine(const Config& config, const RegionConfig& region,
@@ -53,12 +55,14 @@ RegionEngine::RegionEngine(const Config& config, const RegionConfig& region,
     : config_(config),
       region_(region),
       identity_(std::move(identity)),
+      policies_(PoliciesOf(config)),
       apply_metrics_(registry, identity_.regions),
       capture_metrics_(registry),
       applied_(static_cast<int>(identity_.regions.size())),
       history_(identity_, {}),
-      journal_(region.postgres, identity_, registry_),
-      watch_(region.postgres, identity_.rank, applied_, history_, journal_),
+      journal_(region.postgres, identity_, policies_, registry_),
+      policy_journal_(region.postgres, identity_, policies_, applied_),
+      watch_(region.postgres, identity_.rank, applied_, history_, journal_, policy_journal_),
       capture_(
           OwnCapture(),
           [this]() -> absl::StatusOr<std::unique_ptr<LogWriter>> {
@@ -68,7 +72,8 @@ RegionEngine::RegionEngine(const Config& config, const RegionConfig& region,
             return KafkaLogWriter::Open(LogOptions(config_, region_, region_));
           },
           watch_, &capture_metrics_),
-      housekeeper_(region.postgres, identity_, applied_, history_, registry_, apply_metrics_) {
+      housekeeper_(region.postgres, identity_, policies_, applied_, history_, registry_,
+                   apply_metrics_) {
   capture_.OnState(
       [this](const std::string& error) { apply_metrics_.StreamState("capture", error); });
   for (const RegionConfig& peer : config_.regions) {
@@ -114,7 +119,8 @@ void RegionEngine::AddPeer(const RegionConfig& peer) {
                              .policy_hash = PolicyHash(config_),
                              .policy_text = CanonicalPolicyText(config_),
                              .max_clock_skew = config_.max_clock_skew},
-      identity_, applied_, history_, registry_, watch_, std::move(make_reader), apply_metrics_));
+      identity_, policies_, applied_, history_, registry_, watch_, std::move(make_reader),
+      apply_metrics_));
   applier_names_.push_back(peer.name);
 }
 

@@ -18,6 +18,8 @@
 #include "apply/housekeeper.h"
 #include "apply/local_watch.h"
 #include "apply/origin_applier.h"
+#include "apply/policy_journal.h"
+#include "apply/policy_tables.h"
 #include "apply/region_identity.h"
 #include "apply/tombstone_registry.h"
 #include "capture/capture_loop.h"
@@ -49,12 +51,14 @@ class RegionEngine {
   const Config config_;
   const RegionConfig region_;
   const RegionIdentity identity_;
+  const PolicyTables policies_;
   ApplyMetrics apply_metrics_;
   CaptureMetrics capture_metrics_;
   AppliedState applied_;
   CoverageHistory history_;
   TombstoneRegistry registry_;
   DeleteJournal journal_;
+  PolicyJournal policy_journal_;
   LocalWatch watch_;
   CaptureLoop capture_;
   std::vector<std::unique_ptr<DirectPeer>> direct_peers_;

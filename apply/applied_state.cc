@@ -1,6 +1,7 @@
 #include "apply/applied_state.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace pgduet {
 
@@ -59,6 +60,32 @@ void AppliedState::OwnTimeReopened(Rank self) {
 AppliedVector AppliedState::PeerVector(Rank peer) const {
   std::scoped_lock lock(mutex_);
   return peer_vectors_[peer];
+}
+
+void AppliedState::PlaceDecoded(const AppliedVector& vector) {
+  std::scoped_lock lock(mutex_);
+  place_ = vector;
+}
+
+AppliedVector AppliedState::StableVector(Rank self) const {
+  std::scoped_lock lock(mutex_);
+  AppliedVector stable;
+  for (Rank origin = 0; origin < peer_vectors_.size(); ++origin) {
+    // Our own writes are known here once they are decoded; what is kept of them is.
+    std::optional<Position> least;
+    if (origin != self) least = place_.At(origin);
+    for (Rank peer = 0; peer < peer_vectors_.size(); ++peer) {
+      if (peer == self || peer == origin) continue;
+      const Position& known = peer_vectors_[peer].At(origin);
+      if (least && least->incarnation != known.incarnation) {
+        least = Position{};
+        break;
+      }
+      if (!least || known.commit_lsn < least->commit_lsn) least = known;
+    }
+    if (least) stable.Set(origin, *least);
+  }
+  return stable;
 }
 
 }  // namespace pgduet

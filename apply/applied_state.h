@@ -37,6 +37,12 @@ class AppliedState {
   void PeerSetBack(Rank peer, const AppliedVector& vector);
   AppliedVector PeerVector(Rank peer) const;
 
+  // What had been applied here at the place in the WAL that capture has reached. May move back.
+  void PlaceDecoded(const AppliedVector& vector);
+  // What every write to come has seen, of any region: our own from the place on that capture has
+  // reached, the others' by what they have told us.
+  AppliedVector StableVector(Rank self) const;
+
   // No transaction of this region that is still to come has a commit time at or below this: of a
   // peer, in its stream; of our own, before capture and the delete journal.
   CommitTime ClosedTime(Rank rank) const;
@@ -53,6 +59,7 @@ class AppliedState {
   std::condition_variable_any advanced_;
   AppliedVector vector_;
   std::vector<AppliedVector> peer_vectors_;
+  AppliedVector place_;
   std::vector<CommitTime> closed_;
   std::atomic<bool> wanted_ = false;
 };

@@ -43,6 +43,8 @@ struct ApplyMetrics::Families {
                          "Records read and not yet applied.")),
         tombstones(Make(prometheus::BuildGauge(), r, "pgduet_tombstones",
                         "Deletes that are not stable yet.")),
+        siblings(Make(prometheus::BuildGauge(), r, "pgduet_rows_with_siblings",
+                      "Rows with several versions that wait for the application or a person")),
         unswept(Make(prometheus::BuildGauge(), r, "pgduet_tombstones_unswept",
                      "Remote deletes that may have missed a row that was just becoming visible.")),
         closed_time_age(
@@ -62,6 +64,7 @@ struct ApplyMetrics::Families {
   prometheus::Family<prometheus::Gauge>& heartbeat_age;
   prometheus::Family<prometheus::Gauge>& queue_bytes;
   prometheus::Family<prometheus::Gauge>& tombstones;
+  prometheus::Family<prometheus::Gauge>& siblings;
   prometheus::Family<prometheus::Gauge>& unswept;
   prometheus::Family<prometheus::Gauge>& closed_time_age;
   prometheus::Family<prometheus::Gauge>& stopped;
@@ -131,6 +134,10 @@ void ApplyMetrics::QueueBytes(Rank origin, size_t bytes) {
 
 void ApplyMetrics::Tombstones(size_t count) {
   families_->tombstones.Add({}).Set(static_cast<double>(count));
+}
+
+void ApplyMetrics::RowsWithSiblings(size_t count) {
+  families_->siblings.Add({}).Set(static_cast<double>(count));
 }
 
 void ApplyMetrics::UnsweptTombstones(size_t count) {

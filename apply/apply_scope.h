@@ -10,8 +10,10 @@
 
 #include <absl/container/flat_hash_set.h>
 
+#include "apply/applied_state.h"
 #include "apply/coverage_history.h"
 #include "apply/pg_pipeline.h"
+#include "apply/policy_tables.h"
 #include "apply/region_identity.h"
 #include "apply/target_table.h"
 #include "apply/tombstone_registry.h"
@@ -70,6 +72,8 @@ struct ApplyScope {
   TargetCatalog& catalog;
   CoverageHistory& history;
   TombstoneRegistry& registry;
+  const AppliedState& applied;
+  const PolicyTables& policies;
   TombstoneRegistry::Applier* gate = nullptr;  // of the open apply transaction
 
   // Whose write a stamp names; unknown origins (other tools') and unstamped rows count as local.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "apply/conflict_log.h"
+#include "apply/policy_path.h"
 #include "apply/postgres_time.h"
 #include "apply/row_path.h"
 #include "apply/set_path.h"
@@ -66,18 +67,81 @@ absl::Status ApplyTransaction::Begin(const RecordHeader& last, CommitTime stamp)
 absl::Status ApplyTransaction::Apply(const std::vector<ApplyUnit>& units) {
   PGDUET_ASSIGN_OR_RETURN(std::vector<Segment> segments,
                           GroupChanges(units, scope_.catalog, grouping_));
-  if (!scope_.identity.OnlyTwo()) RegisterDeletes(segments, units);
+  if (grouping_ == Grouping::kByKey || scope_.policies.empty())
+    return ApplySegments(std::move(segments), units);
+  // Tables that keep versions take a transaction's changes of a row as one, whatever the grouping.
+  for (Segment& segment : segments) (void)TakePolicyTables(segment);
+  PGDUET_RETURN_IF_ERROR(ApplySegments(std::move(segments), units));
+  PGDUET_ASSIGN_OR_RETURN(segments, GroupChanges(units, scope_.catalog, Grouping::kByKey));
   for (Segment& segment : segments) {
     if (segment.incomplete_move) PGDUET_RETURN_IF_ERROR(CompleteMove(segment));
+    PGDUET_RETURN_IF_ERROR(ApplyPolicyTables(TakePolicyTables(segment), units));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ApplyTransaction::ApplySegments(std::vector<Segment> segments,
+                                             const std::vector<ApplyUnit>& units) {
+  for (Segment& segment : segments) {
+    if (segment.incomplete_move && !segment.tables.empty())
+      PGDUET_RETURN_IF_ERROR(CompleteMove(segment));
+  }
+  std::vector<std::vector<TableGroups>> with_policy;
+  for (Segment& segment : segments) with_policy.push_back(TakePolicyTables(segment));
+  if (!scope_.identity.OnlyTwo()) RegisterDeletes(segments, units);
+  for (size_t place = 0; place < segments.size(); ++place) {
+    const Segment& segment = segments[place];
     for (const TableGroups& table : segment.tables)
       touched_[table.table->oid] = {table.relation, table.table};
     PGDUET_RETURN_IF_ERROR(ApplySegment(segment, units));
+    PGDUET_RETURN_IF_ERROR(ApplyPolicyTables(with_policy[place], units));
     if (!segment.truncation) continue;
     const Truncation& truncation = *segment.truncation;
+    PGDUET_RETURN_IF_ERROR(RefuseTruncate(truncation));
     PGDUET_RETURN_IF_ERROR(ApplyTruncate(scope_, truncation.table, truncation.relation,
                                          units[truncation.unit], counts_));
   }
   return absl::OkStatus();
+}
+
+std::vector<TableGroups> ApplyTransaction::TakePolicyTables(Segment& segment) const {
+  std::vector<TableGroups> taken;
+  if (scope_.policies.empty()) return taken;
+  std::vector<TableGroups> others;
+  for (TableGroups& table : segment.tables) {
+    const bool has = scope_.policies.Find(table.table->schema, table.table->name) != nullptr;
+    (has ? taken : others).push_back(std::move(table));
+  }
+  segment.tables = std::move(others);
+  return taken;
+}
+
+absl::Status ApplyTransaction::ApplyPolicyTables(const std::vector<TableGroups>& tables,
+                                                 const std::vector<ApplyUnit>& units) {
+  if (tables.empty()) return absl::OkStatus();
+  // BEGIN and the marker come before the first look at a row.
+  if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
+  PolicyPath path(scope_, barrier_, grouping_ == Grouping::kOneByOne, stop_, counts_);
+  for (const TableGroups& table : tables) {
+    const TablePolicy& policy = *scope_.policies.Find(table.table->schema, table.table->name);
+    const absl::Status status = path.Apply(table, policy, units);
+    if (!status.ok()) return WithContext(status, "apply: table=" + table.table->quoted);
+  }
+  return absl::OkStatus();
+}
+
+// Which of its rows a truncate had seen, and what was in them, is not in the record: versions that
+// stand side by side could not be decided in the same way everywhere.
+absl::Status ApplyTransaction::RefuseTruncate(const Truncation& truncation) const {
+  const TablePolicy* policy =
+      scope_.policies.Find(truncation.table->schema, truncation.table->name);
+  if (policy == nullptr) return absl::OkStatus();
+  return NamedError(
+      absl::StatusCode::kFailedPrecondition, "truncate_refused",
+      fmt::format("TRUNCATE of a table whose policy keeps versions: table={} policy={}",
+                  truncation.table->quoted, PolicyName(policy->kind)),
+      "Rows of this table have to be deleted by DELETE. See docs/operations/errors.md for the way "
+      "out.");
 }
 
 // Another origin's transaction may have brought one of these keys to life and not committed yet;

@@ -44,7 +44,13 @@ class ApplyTransaction {
   void RegisterDeletes(const std::vector<Segment>& segments, const std::vector<ApplyUnit>& units);
   // Fills what an incomplete move lacks from the row under the old key.
   absl::Status CompleteMove(Segment& segment);
+  absl::Status ApplySegments(std::vector<Segment> segments, const std::vector<ApplyUnit>& units);
   absl::Status ApplySegment(const Segment& segment, const std::vector<ApplyUnit>& units);
+  // Tables that keep versions: taken out of the segment, and their path.
+  std::vector<TableGroups> TakePolicyTables(Segment& segment) const;
+  absl::Status ApplyPolicyTables(const std::vector<TableGroups>& tables,
+                                 const std::vector<ApplyUnit>& units);
+  absl::Status RefuseTruncate(const Truncation& truncation) const;
   absl::Status DecideSegment(const Segment& segment, const std::vector<ApplyUnit>& units);
   absl::Status ApplyByRow(const TableGroups& table, std::vector<size_t> groups,
                           const std::vector<ApplyUnit>& units);

@@ -128,6 +128,12 @@ bool CoverageHistory::LocalCovered(uint32_t xid, CommitTime time,
   return found && static_cast<int32_t>(static_cast<uint32_t>(decoded) - xid) > 0;
 }
 
+bool CoverageHistory::LocalDecoded(uint32_t xid, CommitTime time, Lsn decoded) const {
+  AppliedVector place;
+  place.Set(identity_.rank, {.incarnation = identity_.incarnation, .commit_lsn = decoded});
+  return LocalCovered(xid, time, place);
+}
+
 bool CoverageHistory::OriginCovered(Rank origin, uint32_t xid, CommitTime time,
                                     const AppliedVector& vector) const {
   std::scoped_lock lock(mutex_);

@@ -60,6 +60,8 @@ class CoverageHistory {
 
   // Exact answers for one row; `xid` is its xmin (32 bits), `time` its commit time.
   bool LocalCovered(uint32_t xid, CommitTime time, const AppliedVector& vector) const;
+  // Whether the local transaction that wrote the row committed before `decoded`. False in doubt.
+  bool LocalDecoded(uint32_t xid, CommitTime time, Lsn decoded) const;
   bool OriginCovered(Rank origin, uint32_t xid, CommitTime time, const AppliedVector& vector) const;
 
   // The LSN of a local transaction that is in the history; 0/0 otherwise. For the conflict log.

@@ -19,6 +19,8 @@ class DecoderBarrier {
   // Until capture has passed this commit, and its deletes are known: what a peer had seen of us
   // when it wrote. False when the time is over or a stop was requested.
   virtual bool WaitDecoded(Lsn commit_lsn, absl::Duration timeout, std::stop_token stop) = 0;
+  // What was committed here before this place has passed capture and is known to the journals.
+  virtual Lsn Decoded() const = 0;
 };
 
 }  // namespace pgduet

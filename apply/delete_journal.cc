@@ -82,8 +82,11 @@ std::vector<KeyDelete> Unique(std::vector<KeyDelete> deletes) {
 }  // namespace
 
 DeleteJournal::DeleteJournal(std::string conninfo, const RegionIdentity& identity,
-                             TombstoneRegistry& registry)
-    : conninfo_(std::move(conninfo)), identity_(identity), registry_(registry) {}
+                             const PolicyTables& policies, TombstoneRegistry& registry)
+    : conninfo_(std::move(conninfo)),
+      identity_(identity),
+      policies_(policies),
+      registry_(registry) {}
 
 absl::Status DeleteJournal::OpenSession() {
   if (session_ != nullptr) return absl::OkStatus();
@@ -142,7 +145,8 @@ absl::StatusOr<std::vector<DeleteJournal::TableDeletes>> DeleteJournal::Collect(
     const bool may_delete = change.kind == ChangeKind::kDelete ||
                             change.kind == ChangeKind::kTruncate ||
                             (change.kind == ChangeKind::kUpdate && change.old_row != OldRow::kNone);
-    if (!may_delete) continue;
+    const Relation& relation = batch.RelationOf(change);
+    if (!may_delete || policies_.Find(relation.schema, relation.name) != nullptr) continue;
     PGDUET_RETURN_IF_ERROR(OpenSession());
     PGDUET_RETURN_IF_ERROR(CollectRow(transaction, batch, change, tables));
   }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "apply/apply_metrics.h"
+#include "apply/policy_tables.h"
 #include "apply/region_identity.h"
 #include "apply/target_session.h"
 #include "apply/target_table.h"
@@ -28,7 +29,9 @@ namespace pgduet {
 
 class DeleteJournal {
  public:
-  DeleteJournal(std::string conninfo, const RegionIdentity& identity, TombstoneRegistry& registry);
+  // Deletes of tables in `policies` are the policy journal's.
+  DeleteJournal(std::string conninfo, const RegionIdentity& identity, const PolicyTables& policies,
+                TombstoneRegistry& registry);
 
   absl::Status Record(const LocalTransaction& transaction, const ChangeBatch& batch);
   // The LSN up to which what was recorded survives a crash of the database; at most `wanted`.
@@ -56,6 +59,7 @@ class DeleteJournal {
 
   const std::string conninfo_;
   const RegionIdentity identity_;
+  const PolicyTables& policies_;
   TombstoneRegistry& registry_;
   std::unique_ptr<TargetSession> session_;
   std::unique_ptr<PgConnection> catalog_connection_;

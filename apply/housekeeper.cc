@@ -30,10 +30,12 @@ constexpr int kProgressRowsKept = 10'000;
 }  // namespace
 
 Housekeeper::Housekeeper(std::string conninfo, const RegionIdentity& identity,
-                         AppliedState& applied, CoverageHistory& history,
-                         TombstoneRegistry& registry, ApplyMetrics& metrics)
+                         const PolicyTables& policies, AppliedState& applied,
+                         CoverageHistory& history, TombstoneRegistry& registry,
+                         ApplyMetrics& metrics)
     : conninfo_(std::move(conninfo)),
       identity_(identity),
+      policies_(policies),
       applied_(applied),
       history_(history),
       registry_(registry),
@@ -99,6 +101,7 @@ absl::Status Housekeeper::Round(absl::Time now) {
     PGDUET_RETURN_IF_ERROR(RemoveStableTombstones());
     metrics_.Tombstones(registry_.size());
   }
+  if (!policies_.empty() && now >= states_due_) PGDUET_RETURN_IF_ERROR(RemoveSettledStates(now));
   if (now - trimmed_at_ < absl::Seconds(10)) return absl::OkStatus();
   trimmed_at_ = now;
   return TrimProgress();
@@ -202,6 +205,31 @@ absl::Status Housekeeper::RemoveTombstonesOf(Rank origin, const Position& stable
                           connection_->Query("SELECT pg_current_wal_insert_lsn()"));
   PGDUET_ASSIGN_OR_RETURN(const Lsn written, Lsn::Parse(inserted.Text(0, 0)));
   removed_.push_back({std::move(keys), generation, written});
+  return absl::OkStatus();
+}
+
+// What is known of rows is let go once every write to come has seen it. Siblings stay for the
+// application. How long a look takes says how soon the next one is due.
+absl::Status Housekeeper::RemoveSettledStates(absl::Time now) {
+  const AppliedVector stable = applied_.StableVector(identity_.rank);
+  ArrayLiteral lsns;
+  for (Rank rank = 0; rank < identity_.regions.size(); ++rank)
+    lsns.Add(stable.At(rank).commit_lsn.ToString());
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult removed,
+      connection_->Query(
+          "WITH settled AS (SELECT s.ctid FROM pgduet.row_state s WHERE NOT s.siblings AND NOT "
+          "EXISTS (SELECT FROM unnest(s.newest) WITH ORDINALITY n (lsn, place) WHERE n.lsn > "
+          "($1::pg_lsn[])[n.place]) LIMIT 20000 FOR UPDATE SKIP LOCKED) "
+          "DELETE FROM pgduet.row_state s USING settled WHERE s.ctid = settled.ctid",
+          {std::move(lsns).Finish()}));
+  const bool more = removed.affected() == 20000;
+  states_due_ =
+      now + (more ? absl::ZeroDuration() : std::max(absl::Seconds(1), 20 * (absl::Now() - now)));
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult siblings,
+      connection_->Query("SELECT count(*) FROM pgduet.row_state WHERE siblings"));
+  metrics_.RowsWithSiblings(static_cast<size_t>(siblings.Int(0, 0)));
   return absl::OkStatus();
 }
 

@@ -13,6 +13,7 @@
 #include "apply/apply_metrics.h"
 #include "apply/closed_time.h"
 #include "apply/coverage_history.h"
+#include "apply/policy_tables.h"
 #include "apply/region_identity.h"
 #include "apply/sweep.h"
 #include "apply/target_session.h"
@@ -23,8 +24,9 @@ namespace pgduet {
 
 class Housekeeper {
  public:
-  Housekeeper(std::string conninfo, const RegionIdentity& identity, AppliedState& applied,
-              CoverageHistory& history, TombstoneRegistry& registry, ApplyMetrics& metrics);
+  Housekeeper(std::string conninfo, const RegionIdentity& identity, const PolicyTables& policies,
+              AppliedState& applied, CoverageHistory& history, TombstoneRegistry& registry,
+              ApplyMetrics& metrics);
   ~Housekeeper() { Stop(); }
   void Start();
   void Stop();
@@ -38,6 +40,7 @@ class Housekeeper {
   absl::Status RemoveStableTombstones();
   absl::Status RemoveTombstonesOf(Rank origin, const Position& stable);
   void ForgetRemoved(Lsn flushed);
+  absl::Status RemoveSettledStates(absl::Time now);
   absl::Status TrimProgress();
   // Up to where the origin's deletes are stable: every other region has told us that it has them
   // (commit_lsn), and that nothing older is to come from it (below commit_time). Incarnation 0:
@@ -46,6 +49,7 @@ class Housekeeper {
 
   const std::string conninfo_;
   const RegionIdentity& identity_;
+  const PolicyTables& policies_;
   AppliedState& applied_;
   CoverageHistory& history_;
   TombstoneRegistry& registry_;
@@ -65,6 +69,7 @@ class Housekeeper {
   std::deque<Removed> removed_;
   absl::Time tombstones_at_ = absl::InfinitePast();
   absl::Time trimmed_at_ = absl::InfinitePast();
+  absl::Time states_due_ = absl::InfinitePast();
   absl::Time stored_at_ = absl::InfinitePast();
   absl::Time closed_at_ = absl::InfinitePast();
   std::jthread thread_;

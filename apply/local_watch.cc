@@ -10,13 +10,20 @@
 namespace pgduet {
 
 LocalWatch::LocalWatch(std::string conninfo, Rank self, AppliedState& applied,
-                       CoverageHistory& history, DeleteJournal& journal)
+                       CoverageHistory& history, DeleteJournal& journal, PolicyJournal& policies)
     : conninfo_(std::move(conninfo)),
       self_(self),
       applied_(applied),
       history_(history),
       journal_(journal),
+      policies_(policies),
       run_(fmt::format("{:08x}", std::random_device{}())) {}
+
+absl::Status LocalWatch::StreamBegins() { return policies_.StreamBegins(); }
+
+void LocalWatch::RemoteApplied(Rank origin, const Position& position) {
+  policies_.RemoteApplied(origin, position);
+}
 
 void LocalWatch::LocalTransactionDecoded(const LocalTransaction& transaction) {
   history_.LocalCommitted(transaction.xid, transaction.commit_time, transaction.commit_lsn);
@@ -24,7 +31,8 @@ void LocalWatch::LocalTransactionDecoded(const LocalTransaction& transaction) {
 
 absl::Status LocalWatch::LocalChanges(const LocalTransaction& transaction,
                                       const ChangeBatch& batch) {
-  return journal_.Record(transaction, batch);
+  PGDUET_RETURN_IF_ERROR(journal_.Record(transaction, batch));
+  return policies_.Record(transaction, batch);
 }
 
 void LocalWatch::BarrierDecoded(std::string_view token) {
@@ -36,6 +44,7 @@ void LocalWatch::BarrierDecoded(std::string_view token) {
 void LocalWatch::TimeClosed(CommitTime time) { applied_.OwnTimeClosed(self_, time); }
 
 void LocalWatch::DecodedThrough(Lsn lsn) {
+  policies_.DecodedThrough(lsn);
   std::scoped_lock lock(mutex_);
   // What was journaled since may be lost, and comes again.
   if (lsn < decoded_through_) applied_.OwnTimeReopened(self_);
@@ -49,7 +58,14 @@ bool LocalWatch::WaitDecoded(Lsn commit_lsn, absl::Duration timeout, std::stop_t
                            [&] { return decoded_through_ > commit_lsn || !commit_lsn.valid(); });
 }
 
-Lsn LocalWatch::DurableThrough(Lsn wanted) { return journal_.DurableThrough(wanted); }
+Lsn LocalWatch::DurableThrough(Lsn wanted) {
+  return policies_.DurableThrough(journal_.DurableThrough(wanted));
+}
+
+Lsn LocalWatch::Decoded() const {
+  std::scoped_lock lock(mutex_);
+  return decoded_through_;
+}
 
 absl::StatusOr<std::string> LocalWatch::EmitToken() {
   std::string token;

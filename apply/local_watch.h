@@ -15,6 +15,7 @@
 #include "apply/coverage_history.h"
 #include "apply/decoder_barrier.h"
 #include "apply/delete_journal.h"
+#include "apply/policy_journal.h"
 #include "capture/local_observer.h"
 
 namespace pgduet {
@@ -22,8 +23,10 @@ namespace pgduet {
 class LocalWatch : public LocalObserver, public DecoderBarrier {
  public:
   LocalWatch(std::string conninfo, Rank self, AppliedState& applied, CoverageHistory& history,
-             DeleteJournal& journal);
+             DeleteJournal& journal, PolicyJournal& policies);
 
+  absl::Status StreamBegins() override;
+  void RemoteApplied(Rank origin, const Position& position) override;
   void LocalTransactionDecoded(const LocalTransaction& transaction) override;
   absl::Status LocalChanges(const LocalTransaction& transaction, const ChangeBatch& batch) override;
   void BarrierDecoded(std::string_view token) override;
@@ -33,6 +36,7 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
 
   absl::Status Wait(absl::Duration timeout, std::stop_token stop) override;
   bool WaitDecoded(Lsn commit_lsn, absl::Duration timeout, std::stop_token stop) override;
+  Lsn Decoded() const override;
 
  private:
   absl::StatusOr<std::string> EmitToken();
@@ -42,9 +46,10 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
   AppliedState& applied_;
   CoverageHistory& history_;
   DeleteJournal& journal_;
+  PolicyJournal& policies_;
   std::mutex connection_mutex_;
   std::unique_ptr<PgConnection> connection_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable_any decoded_;
   absl::flat_hash_set<std::string> awaited_;
   uint64_t next_token_ = 0;

@@ -10,12 +10,14 @@
 
 namespace pgduet {
 
-OriginApplier::OriginApplier(Options options, const RegionIdentity& identity, AppliedState& applied,
+OriginApplier::OriginApplier(Options options, const RegionIdentity& identity,
+                             const PolicyTables& policies, AppliedState& applied,
                              CoverageHistory& history, TombstoneRegistry& registry,
                              DecoderBarrier& barrier, ReaderFactory make_reader,
                              ApplyMetrics& metrics)
     : options_(std::move(options)),
       identity_(identity),
+      policies_(policies),
       applied_(applied),
       history_(history),
       registry_(registry),
@@ -54,6 +56,7 @@ absl::Status OriginApplier::RunSession(std::stop_token stop) {
   OriginSession::Shared shared{
       .options = options_,
       .identity = identity_,
+      .policies = policies_,
       .applied = applied_,
       .history = history_,
       .registry = registry_,

@@ -20,6 +20,7 @@
 #include "apply/apply_transaction.h"
 #include "apply/coverage_history.h"
 #include "apply/decoder_barrier.h"
+#include "apply/policy_tables.h"
 #include "apply/region_identity.h"
 #include "apply/target_session.h"
 #include "apply/tombstone_registry.h"
@@ -56,9 +57,9 @@ class OriginApplier {
   };
   using ReaderFactory = std::function<absl::StatusOr<std::unique_ptr<LogReader>>()>;
 
-  OriginApplier(Options options, const RegionIdentity& identity, AppliedState& applied,
-                CoverageHistory& history, TombstoneRegistry& registry, DecoderBarrier& barrier,
-                ReaderFactory make_reader, ApplyMetrics& metrics);
+  OriginApplier(Options options, const RegionIdentity& identity, const PolicyTables& policies,
+                AppliedState& applied, CoverageHistory& history, TombstoneRegistry& registry,
+                DecoderBarrier& barrier, ReaderFactory make_reader, ApplyMetrics& metrics);
   ~OriginApplier();
 
   void Start();
@@ -75,6 +76,7 @@ class OriginApplier {
 
   const Options options_;
   const RegionIdentity& identity_;
+  const PolicyTables& policies_;
   AppliedState& applied_;
   CoverageHistory& history_;
   TombstoneRegistry& registry_;

@@ -33,7 +33,9 @@ ApplyScope OriginSession::Scope() {
           .pipeline = session_->pipeline(),
           .catalog = *catalog_,
           .history = shared_.history,
-          .registry = shared_.registry};
+          .registry = shared_.registry,
+          .applied = shared_.applied,
+          .policies = shared_.policies};
 }
 
 absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader) {

@@ -23,6 +23,7 @@ class OriginSession {
   struct Shared {
     const OriginApplier::Options& options;
     const RegionIdentity& identity;
+    const PolicyTables& policies;
     AppliedState& applied;
     CoverageHistory& history;
     TombstoneRegistry& registry;

@@ -151,6 +151,17 @@ std::string ReadRowSql(const TargetTable& table) {
       table.row_json, table.quoted, KeyMatchParameters(table, 1));
 }
 
+std::string ReadImageSql(const TargetTable& table) {
+  std::string columns;
+  for (const TargetColumn& column : table.columns) columns += ", t." + column.quoted;
+  return fmt::format(
+      "SELECT t.xmin::text, (extract(epoch FROM "
+      "(pg_xact_commit_timestamp_origin(t.xmin)).timestamp) * 1000000)::bigint, "
+      "(pg_xact_commit_timestamp_origin(t.xmin)).roident, t.xmin = pg_current_xact_id()::xid{} "
+      "FROM {} t WHERE {} FOR UPDATE",
+      columns, table.quoted, KeyMatchParameters(table, 1));
+}
+
 std::string ReadColumnsSql(const TargetTable& table, const std::vector<int>& columns) {
   std::string names;
   for (const int column : columns)

@@ -37,6 +37,8 @@ std::vector<Oid> ArrayTypes(const TargetTable& table, const std::vector<int>& co
 // One row. Parameters: the columns, or the key.
 std::string ReadRowSql(
     const TargetTable& table);  // xmin, time, roident, own, row as jsonb; locks the row
+// xmin, time, roident, own, then each column; locks the row
+std::string ReadImageSql(const TargetTable& table);
 std::string ReadColumnsSql(const TargetTable& table,
                            const std::vector<int>& columns);  // locks the row
 std::string OwnRowSql(

@@ -34,8 +34,8 @@ struct AppliedMarker {
 std::string EncodeMarker(const AppliedMarker& marker);
 absl::StatusOr<AppliedMarker> DecodeMarker(std::string_view text);
 
-// "pgduet:<group>:<set>:<region>"; the regions "local" (delete journal) and "housekeeper" are
-// reserved for the agent's own work.
+// "pgduet:<group>:<set>:<region>"; the regions "local" (delete journal), "housekeeper" and
+// "policies" (policy journal) are reserved for the agent's own work.
 std::string OriginName(std::string_view group, std::string_view set, std::string_view region);
 bool IsOurOrigin(std::string_view origin_name, std::string_view group);
 

@@ -61,6 +61,7 @@ absl::Status CaptureRun::Open() {
   assembler_ = std::make_unique<TransactionAssembler>(
       options_.group, [this](uint32_t oid) { return TypeName(*control_, oid); }, *this);
   decoded_through_ = confirmed_;
+  PGDUET_RETURN_IF_ERROR(loop_.observer_.StreamBegins());
   loop_.observer_.DecodedThrough(decoded_through_);
   PGDUET_RETURN_IF_ERROR(Announce());
   LogInfo("capture", "stream started",
@@ -325,6 +326,7 @@ absl::Status CaptureRun::Chunk(const LocalTransaction& transaction, ChangeBatch 
 void CaptureRun::Applied(const AppliedMarker& marker) {
   if (loop_.metrics_ != nullptr) loop_.metrics_->TransactionFiltered();
   if (marker.rank == kInternalRank) return;
+  loop_.observer_.RemoteApplied(marker.rank, marker.position);
   vector_.Advance(marker.rank, marker.position);
   vector_moved_ = true;
 }

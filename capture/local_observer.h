@@ -24,6 +24,11 @@ struct LocalTransaction {
 class LocalObserver {
  public:
   virtual ~LocalObserver() = default;
+  // The stream begins, or begins anew further back: what was said after that place comes again.
+  virtual absl::Status StreamBegins() { return absl::OkStatus(); }
+  // A transaction of ours was passed that applied this one: local transactions from here on have
+  // seen it.
+  virtual void RemoteApplied(Rank /*origin*/, const Position& /*position*/) {}
   // A transaction written here (not applied here) begins in the stream.
   virtual void LocalTransactionDecoded(const LocalTransaction& transaction) = 0;
   // Its changes, chunk by chunk, before the chunk is appended to the log. The observer takes

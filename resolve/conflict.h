@@ -19,7 +19,8 @@ enum class ConflictKind : uint8_t {
 // "insert_exists", ...: log, metric label and table value.
 std::string_view ConflictKindName(ConflictKind kind);
 
-enum class Decision : uint8_t { kApplyRemote, kKeepLocal };
-std::string_view DecisionName(Decision decision);  // "apply_remote", "keep_local"
+// kMerge: the row that stands is neither side's (policies merge and custom).
+enum class Decision : uint8_t { kApplyRemote, kKeepLocal, kMerge };
+std::string_view DecisionName(Decision decision);  // "apply_remote", "keep_local", "merge"
 
 }  // namespace pgduet

@@ -117,6 +117,27 @@ CREATE INDEX IF NOT EXISTS conflict_by_time ON pgduet.conflict (logged_at);
 CREATE INDEX IF NOT EXISTS conflict_by_key ON pgduet.conflict (key_digest);
 CREATE INDEX IF NOT EXISTS conflict_by_table ON pgduet.conflict (table_schema, table_name, id);
 
+-- Version 3. Tables whose policy keeps versions: what is known of a row that a write to come may not have seen
+-- (resolve/row_state.h). An empty state holds a place. newest: the highest LSN of each rank in the state.
+CREATE TABLE IF NOT EXISTS pgduet.row_state (
+  relation    oid NOT NULL,
+  key_digest  uuid NOT NULL,
+  key         text NOT NULL,
+  state       text NOT NULL,
+  newest      pg_lsn[] NOT NULL,
+  siblings    boolean NOT NULL DEFAULT false, -- several versions that the application has to see
+  PRIMARY KEY (relation, key_digest)
+);
+CREATE INDEX IF NOT EXISTS row_state_siblings ON pgduet.row_state (relation) WHERE siblings;
+
+-- Version 3. Up to where local writes of those tables are noted in row_state, and what had been applied there.
+CREATE TABLE IF NOT EXISTS pgduet.journal_place (
+  singleton  boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+  lsn        pg_lsn NOT NULL,
+  chunk      bigint NOT NULL,
+  vector     text NOT NULL
+);
+
 CREATE OR REPLACE VIEW pgduet.applied AS
 SELECT r.name AS region, r.rank, p.incarnation, p.sequence, p.commit_lsn, p.commit_time, p.log_offset, p.applied_at,
        greatest(p.through_lsn, h.through_lsn) AS through_lsn, h.sent_at AS heartbeat_sent_at, h.received_at AS heartbeat_received_at
@@ -133,5 +154,101 @@ SELECT region, rank, sequence, commit_lsn,
        greatest(commit_time, heartbeat_sent_at) AS in_effect_up_to
 FROM pgduet.applied;
 
+-- For applications: the versions of a row that stand side by side, and how to end that. A role that calls them needs
+-- USAGE on the schema pgduet, and SELECT on the table (siblings) or the right to write it (resolve); nothing else here is open to it.
+
+-- Version 3. The key's values as the sidecar's tables have them, from {"column": value, ...}.
+CREATE OR REPLACE FUNCTION pgduet.key_values(for_table regclass, key jsonb) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $function$
+DECLARE
+  part record;
+  value text;
+  result text[] := '{}';
+BEGIN
+  FOR part IN
+    SELECT a.attname, format_type(a.atttypid, NULL) AS type_name, b.oid AS base
+    FROM (SELECT i.indkey::int2[] AS numbers, i.indnkeyatts FROM pg_index i
+          WHERE i.indrelid = for_table AND (i.indisprimary OR i.indisreplident) AND i.indimmediate
+          ORDER BY i.indisreplident DESC LIMIT 1) i
+    CROSS JOIN LATERAL unnest(i.numbers) WITH ORDINALITY n (attnum, place)
+    JOIN pg_attribute a ON a.attrelid = for_table AND a.attnum = n.attnum
+    JOIN pg_type t ON t.oid = a.atttypid
+    JOIN pg_type b ON b.oid = CASE WHEN t.typbasetype = 0 THEN t.oid ELSE t.typbasetype END
+    WHERE n.place <= i.indnkeyatts ORDER BY n.place
+  LOOP
+    IF NOT key ? part.attname THEN
+      RAISE EXCEPTION 'the key of % has a column % that is not given', for_table, part.attname
+        USING HINT = 'Give all key columns: {"column": value, ...}.', ERRCODE = 'invalid_parameter_value';
+    END IF;
+    EXECUTE format(CASE WHEN part.base = 'numeric'::regtype THEN 'SELECT trim_scale($1::%s)::text'
+                        WHEN part.base = 'bpchar'::regtype THEN 'SELECT rtrim($1::%s, '' '')'
+                        ELSE 'SELECT $1::%s::text' END, part.type_name) INTO value USING key ->> part.attname;
+    result := result || value;
+  END LOOP;
+  RETURN result;
+END $function$;
+
+-- Version 3. All live versions of a row, the newest first: one, unless the table's policy keeps versions and several regions have written
+-- it without having seen each other.
+CREATE OR REPLACE FUNCTION pgduet.siblings(for_table regclass, key jsonb)
+RETURNS TABLE (region text, written_at timestamptz, deleted boolean, row_data jsonb)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+#variable_conflict use_column
+DECLARE
+  wanted text[] := pgduet.key_values(for_table, key);
+  known jsonb;
+  columns text;
+  match text;
+BEGIN
+  -- The rights of whoever is logged in count, not those of this function's owner.
+  IF NOT has_table_privilege(session_user, for_table, 'SELECT') THEN
+    RAISE EXCEPTION 'permission denied for table %', for_table USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  SELECT s.state::jsonb INTO known FROM pgduet.row_state s
+  WHERE s.relation = for_table AND s.key::text[] = wanted AND s.state <> '';
+  IF jsonb_array_length(known -> 'members') > 1 THEN
+    SELECT string_agg(format('($1 ->> %L)::%s AS %I', a.attname, format_type(a.atttypid, NULL), a.attname), ', ' ORDER BY a.attnum)
+    INTO columns FROM pg_attribute a
+    WHERE a.attrelid = for_table AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
+    RETURN QUERY EXECUTE format(
+      'SELECT r.name, to_timestamp(0) + (m -> ''dot'' ->> 3)::bigint * interval ''1 microsecond'', '
+      'coalesce((m ->> ''deleted'')::boolean, false), '
+      'CASE WHEN m ? ''row'' THEN (SELECT to_jsonb(c) FROM (SELECT %s) c) END '
+      'FROM jsonb_array_elements($2) m JOIN pgduet.region r ON r.rank = (m -> ''dot'' ->> 0)::int ORDER BY 2 DESC, r.rank DESC',
+      replace(columns, '$1', '(m -> ''row'')')) USING NULL::jsonb, known -> 'members';
+    RETURN;
+  END IF;
+  SELECT string_agg(format('t.%I = (jsonb_populate_record(NULL::%s, $1)).%I', k, for_table, k), ' AND ')
+  INTO match FROM jsonb_object_keys(key) k;
+  RETURN QUERY EXECUTE format(
+    'SELECT coalesce(r.name, (SELECT i.region FROM pgduet.identity i)), (pg_xact_commit_timestamp_origin(t.xmin)).timestamp, false, to_jsonb(t) '
+    'FROM %s t LEFT JOIN pg_replication_origin o ON o.roident = (pg_xact_commit_timestamp_origin(t.xmin)).roident '
+    'LEFT JOIN pgduet.region r ON o.roname LIKE ''pgduet:%%:'' || r.name WHERE %s', for_table, match) USING key;
+END $function$;
+
+-- Version 3. Writes the row as an ordinary write of the caller: it has seen all versions, so it takes their place everywhere. NULL deletes.
+CREATE OR REPLACE FUNCTION pgduet.resolve(for_table regclass, key jsonb, new_row jsonb) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+  match text;
+  assignments text;
+  names text;
+  touched bigint;
+BEGIN
+  PERFORM pgduet.key_values(for_table, key);  -- all key columns are there
+  SELECT string_agg(format('t.%I = (jsonb_populate_record(NULL::%s, $1)).%I', k, for_table, k), ' AND ')
+  INTO match FROM jsonb_object_keys(key) k;
+  IF new_row IS NULL THEN
+    EXECUTE format('DELETE FROM %s t WHERE %s', for_table, match) USING key;
+    RETURN;
+  END IF;
+  SELECT string_agg(format('%1$I = (jsonb_populate_record(NULL::%2$s, $2)).%1$I', k, for_table), ', '), string_agg(format('%I', k), ', ')
+  INTO assignments, names FROM jsonb_object_keys(key || new_row) k;
+  EXECUTE format('UPDATE %s t SET %s WHERE %s', for_table, assignments, match) USING key, key || new_row;
+  GET DIAGNOSTICS touched = ROW_COUNT;
+  IF touched > 0 THEN RETURN; END IF;
+  EXECUTE format('INSERT INTO %1$s (%2$s) SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1)', for_table, names) USING key || new_row;
+END $function$;
+
 -- What this file makes is of this version (schemas/sidecar.h).
-UPDATE pgduet.identity SET schema_version = 2 WHERE schema_version < 2;
+UPDATE pgduet.identity SET schema_version = 3 WHERE schema_version < 3;

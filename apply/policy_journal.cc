@@ -1,0 +1,298 @@
+#include "apply/policy_journal.h"
+
+#include <algorithm>
+
+#include <absl/time/clock.h>
+#include <fmt/format.h>
+
+#include "apply/custom_function.h"
+#include "apply/policy_conflict.h"
+#include "apply/row_writes.h"
+#include "apply/wal_flush.h"
+#include "base/named_error.h"
+#include "capture/applied_marker.h"
+
+namespace pgduet {
+namespace {
+
+constexpr absl::Duration kPlaceInterval = absl::Milliseconds(500);
+constexpr char kOriginRegion[] = "policies";
+
+// The changes of tables that keep versions. Views into `batch`.
+ChangeBatch PolicyChanges(const ChangeBatch& batch, const PolicyTables& policies) {
+  ChangeBatch chosen;
+  std::vector<bool> wanted;
+  for (const auto& relation : batch.relations)
+    wanted.push_back(policies.Find(relation->schema, relation->name) != nullptr);
+  for (const Change& change : batch.changes) {
+    // A truncate has no rows to note; where it arrives the stream stops, by name.
+    if (wanted[change.relation] && change.kind != ChangeKind::kTruncate)
+      chosen.changes.push_back(change);
+  }
+  if (chosen.changes.empty()) return chosen;
+  chosen.relations = batch.relations;
+  chosen.values = batch.values;
+  return chosen;
+}
+
+bool SeenAll(const RowState& state, const AppliedVector& vector) {
+  return std::all_of(state.members.begin(), state.members.end(),
+                     [&](const Member& member) { return member.dot.CoveredBy(vector); });
+}
+
+std::optional<RowImage> RowBefore(const RowWrite& write) {
+  if (write.kind == ChangeKind::kInsert || write.old_row.empty()) return std::nullopt;
+  return write.old_row;
+}
+
+}  // namespace
+
+PolicyJournal::PolicyJournal(std::string conninfo, const RegionIdentity& identity,
+                             const PolicyTables& policies, AppliedState& applied)
+    : conninfo_(std::move(conninfo)), identity_(identity), policies_(policies), applied_(applied) {}
+
+PolicyJournal::~PolicyJournal() = default;
+
+absl::Status PolicyJournal::OpenSession() {
+  if (session_ != nullptr) return absl::OkStatus();
+  PGDUET_ASSIGN_OR_RETURN(catalog_connection_,
+                          PgConnection::Open({.conninfo = conninfo_,
+                                              .application_name = "pgduet policies catalog",
+                                              .settings = PinnedSettings()}));
+  catalog_ = std::make_unique<TargetCatalog>(*catalog_connection_);
+  const std::string origin = OriginName(identity_.group, identity_.set, kOriginRegion);
+  PGDUET_ASSIGN_OR_RETURN(session_, TargetSession::Open(conninfo_, identity_, "policies", origin));
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult oid,
+      session_->Query("SELECT roident FROM pg_catalog.pg_replication_origin WHERE roname = $1",
+                      {origin}));
+  if (oid.rows() > 0) own_roident_ = static_cast<Oid>(oid.Int(0, 0));
+  return absl::OkStatus();
+}
+
+absl::Status PolicyJournal::StreamBegins() {
+  if (policies_.empty()) return absl::OkStatus();
+  session_.reset();
+  unflushed_.clear();
+  current_ = Lsn();
+  chunk_ = -1;
+  return LoadPlace();
+}
+
+// The first time there is no place yet: what is applied now had been applied at the beginning, too
+// (the policies are new, and nothing was written under them before).
+absl::Status PolicyJournal::LoadPlace() {
+  PGDUET_RETURN_IF_ERROR(OpenSession());
+  // What is read must not be taken back by a crash: the slot follows it.
+  PGDUET_RETURN_IF_ERROR(FlushWal(*catalog_connection_));
+  PGDUET_ASSIGN_OR_RETURN(const PgResult place,
+                          session_->Query("SELECT lsn, chunk, vector FROM pgduet.journal_place"));
+  done_ = {};
+  if (place.rows() > 0) {
+    PGDUET_ASSIGN_OR_RETURN(done_.lsn, Lsn::Parse(place.Text(0, 0)));
+    done_.chunk = place.Int(0, 1);
+    vector_ = DecodeVector(std::string(place.Text(0, 2)));
+  } else {
+    vector_ = applied_.Vector();
+  }
+  durable_place_ = done_.lsn;
+  applied_.PlaceDecoded(vector_);
+  return absl::OkStatus();
+}
+
+void PolicyJournal::RemoteApplied(Rank origin, const Position& position) {
+  if (policies_.empty()) return;
+  vector_.Advance(origin, position);
+  applied_.PlaceDecoded(vector_);
+}
+
+// Counts the chunks as they come; they are cut in the same way each time.
+bool PolicyJournal::Noted(const LocalTransaction& transaction) {
+  chunk_ = transaction.commit_lsn == current_ ? chunk_ + 1 : 0;
+  current_ = transaction.commit_lsn;
+  return current_ < done_.lsn || (current_ == done_.lsn && chunk_ <= done_.chunk);
+}
+
+absl::Status PolicyJournal::Record(const LocalTransaction& transaction, const ChangeBatch& batch) {
+  if (policies_.empty() || Noted(transaction)) return absl::OkStatus();
+  ChangeBatch changes = PolicyChanges(batch, policies_);
+  if (changes.changes.empty()) return absl::OkStatus();
+  const absl::Status status = Note(transaction, changes);
+  // Whatever went wrong, the stream begins anew at the place that was written last.
+  if (!status.ok()) session_.reset();
+  return WithContext(status, "note local writes");
+}
+
+absl::Status PolicyJournal::Note(const LocalTransaction& transaction, const ChangeBatch& batch) {
+  PGDUET_RETURN_IF_ERROR(OpenSession());
+  const Position own{.incarnation = identity_.incarnation,
+                     .sequence = 0,
+                     .commit_lsn = transaction.commit_lsn,
+                     .commit_time = transaction.commit_time};
+  vector_.Set(identity_.rank, own);
+  std::vector<ApplyUnit> units(1);
+  units[0].header = {.origin = identity_.name(),
+                     .rank = identity_.rank,
+                     .incarnation = identity_.incarnation,
+                     .commit_lsn = transaction.commit_lsn,
+                     .commit_time = transaction.commit_time};
+  units[0].vector = vector_;
+  units[0].batch = {.relations = batch.relations,
+                    .changes = batch.changes,
+                    .values = batch.values,
+                    .arena = {},
+                    .backing = {}};
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<Segment> segments,
+                          GroupChanges(units, *catalog_, Grouping::kByKey));
+  PgPipeline& pipeline = session_->pipeline();
+  PGDUET_RETURN_IF_ERROR(pipeline.Add("BEGIN", {}).status());
+  PGDUET_RETURN_IF_ERROR(
+      pipeline
+          .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
+               {std::string(kMarkerPrefix), EncodeMarker({.rank = kInternalRank, .position = {}})})
+          .status());
+  for (const Segment& segment : segments) {
+    for (const TableGroups& table : segment.tables) PGDUET_RETURN_IF_ERROR(NoteTable(table, units));
+  }
+  const Place place{.lsn = transaction.commit_lsn, .chunk = chunk_};
+  PGDUET_RETURN_IF_ERROR(QueuePlace(place));
+  PGDUET_RETURN_IF_ERROR(pipeline.Add("COMMIT", {}).status());
+  PGDUET_RETURN_IF_ERROR(pipeline.Add("SELECT pg_current_wal_insert_lsn()", {}).status());
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, pipeline.Run());
+  PGDUET_ASSIGN_OR_RETURN(const Lsn written, Lsn::Parse(results.back().Text(0, 0)));
+  done_ = place;
+  unflushed_.push_back({place.lsn, written});
+  return absl::OkStatus();
+}
+
+absl::Status PolicyJournal::NoteTable(const TableGroups& table,
+                                      const std::vector<ApplyUnit>& units) {
+  const TablePolicy* policy = policies_.Find(table.relation->schema, table.relation->name);
+  if (policy == nullptr) return absl::OkStatus();
+  const RowEngine engine(ShapeOf(*table.table, *policy));
+  std::vector<std::string> keys;
+  for (const KeyGroup& group : table.groups) keys.push_back(group.key_text);
+  PGDUET_ASSIGN_OR_RETURN(
+      std::vector<KnownRow> known,
+      LockRowStates(session_->pipeline(), table.table->oid, engine.shape(), keys));
+  const AppliedVector stable = applied_.StableVector(identity_.rank);
+  std::vector<KnownRow> noted;
+  for (size_t place = 0; place < table.groups.size(); ++place) {
+    LocalRow row{.group = &table.groups[place], .known = std::move(known[place]), .stands = {}};
+    for (const RowWrite& write : WritesOf(*table.table, *row.group, units)) {
+      if (!SeenAll(row.known.state, *write.vector)) {
+        PGDUET_RETURN_IF_ERROR(TakeContested(table, engine, row, write));
+        continue;
+      }
+      std::optional<RowImage> visible = RowBefore(write);
+      engine.Take(write, stable, row.known.state, visible);
+    }
+    noted.push_back(std::move(row.known));
+  }
+  return QueueRowStates(session_->pipeline(), table.table->oid, engine.shape(), noted,
+                        identity_.regions.size());
+}
+
+absl::Status PolicyJournal::TakeContested(const TableGroups& table, const RowEngine& engine,
+                                          LocalRow& row, const RowWrite& write) {
+  PGDUET_ASSIGN_OR_RETURN(
+      std::vector<VisibleRow> stands,
+      ReadVisibleRows(session_->pipeline(), *table.table, {row.group->key_text}));
+  row.stands = std::move(stands.front());
+  const bool remote_writer =
+      row.stands.row && row.stands.roident != 0 &&
+      (row.stands.roident == own_roident_ ||
+       std::find(session_->origin_oids().begin(), session_->origin_oids().end(),
+                 row.stands.roident) != session_->origin_oids().end());
+  const bool own_writer = row.stands.row && !remote_writer && row.stands.time == write.dot.time;
+  const bool gone = !row.stands.row && write.kind == ChangeKind::kDelete;
+  // Else a later local write stands there (or has taken the row away): it comes by, and decides.
+  const bool settled = remote_writer || own_writer || gone;
+  std::optional<RowImage> visible = remote_writer ? row.stands.row : RowBefore(write);
+  const Outcome outcome = engine.Take(write, {}, row.known.state, visible);
+  if (outcome.shown == Shown::kFunction) {
+    PGDUET_RETURN_IF_ERROR(AskFunction(session_->pipeline(), *table.table, engine, row.known.state,
+                                       identity_, visible));
+  }
+  if (!settled) {
+    if (engine.shape().policy.kind == PolicyKind::kMerge && !row.known.state.shadow)
+      row.known.state.shadow = visible;
+  } else if (visible != row.stands.row) {
+    PGDUET_RETURN_IF_ERROR(QueueVisibleRow(session_->pipeline(), *table.table, row.group->key_text,
+                                           row.stands.row, visible)
+                               .status());
+  }
+  return QueueLog(table, engine, row, write, outcome);
+}
+
+// The other region's write is the remote side of the entry, although ours came by last.
+absl::Status PolicyJournal::QueueLog(const TableGroups& table, const RowEngine& engine,
+                                     const LocalRow& row, const RowWrite& write,
+                                     const Outcome& outcome) {
+  if (!outcome.concurrent) return absl::OkStatus();
+  const bool deletes = write.kind == ChangeKind::kDelete;
+  const ChangeKind theirs = outcome.other->deleted ? ChangeKind::kDelete : ChangeKind::kUpdate;
+  const Decision decision = outcome.shown == Shown::kRemote  ? Decision::kKeepLocal
+                            : outcome.shown == Shown::kLocal ? Decision::kApplyRemote
+                                                             : Decision::kMerge;
+  return QueuePolicyConflict(
+      session_->pipeline(), identity_,
+      {.table = table.table.get(),
+       .key_text = row.group->key_text,
+       .policy = engine.shape().policy.kind,
+       .kind = KindOfMeeting(theirs, deletes),
+       .decision = decision,
+       .remote = *outcome.other,
+       .remote_operation = theirs,
+       .remote_sequence = 0,
+       .local = Member{
+           .dot = write.dot, .deleted = deletes, .row = deletes ? write.old_row : write.new_row}});
+}
+
+absl::Status PolicyJournal::QueuePlace(const Place& place) {
+  return session_->pipeline()
+      .Add(
+          "INSERT INTO pgduet.journal_place (lsn, chunk, vector) VALUES ($1::pg_lsn, $2::bigint, "
+          "$3) ON CONFLICT (singleton) DO UPDATE SET lsn = excluded.lsn, chunk = excluded.chunk, "
+          "vector = excluded.vector",
+          {place.lsn.ToString(), std::to_string(place.chunk), EncodeVector(vector_)})
+      .status();
+}
+
+// Local writes of other tables move the place, too: the slot must not wait for one of ours.
+absl::Status PolicyJournal::WritePlace() {
+  PGDUET_RETURN_IF_ERROR(OpenSession());
+  const Place place{.lsn = decoded_through_, .chunk = -1};
+  PGDUET_RETURN_IF_ERROR(QueuePlace(place));
+  PGDUET_RETURN_IF_ERROR(
+      session_->pipeline().Add("SELECT pg_current_wal_insert_lsn()", {}).status());
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, session_->pipeline().Run());
+  PGDUET_ASSIGN_OR_RETURN(const Lsn written, Lsn::Parse(results.back().Text(0, 0)));
+  done_ = place;
+  unflushed_.push_back({place.lsn, written});
+  return absl::OkStatus();
+}
+
+Lsn PolicyJournal::DurableThrough(Lsn wanted) {
+  if (policies_.empty() || wanted <= durable_place_) return wanted;
+  const absl::Time now = absl::Now();
+  absl::Status status;
+  if (decoded_through_ > done_.lsn && now - place_written_ >= kPlaceInterval) {
+    place_written_ = now;
+    status = WritePlace();
+  }
+  if (status.ok() && !unflushed_.empty()) {
+    absl::StatusOr<PgResult> flushed = session_->Query("SELECT pg_current_wal_flush_lsn()");
+    status = flushed.status();
+    const Lsn durable =
+        flushed.ok() ? Lsn::Parse(flushed->Text(0, 0)).value_or(Lsn()) : durable_place_;
+    while (status.ok() && !unflushed_.empty() && unflushed_.front().written <= durable) {
+      durable_place_ = std::max(durable_place_, unflushed_.front().place);
+      unflushed_.pop_front();
+    }
+  }
+  if (!status.ok()) session_.reset();
+  return std::min(wanted, durable_place_);
+}
+
+}  // namespace pgduet

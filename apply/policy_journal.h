@@ -1,0 +1,94 @@
+// Local writes of tables whose policy keeps versions: each passes here, as capture decodes it and
+// before it is published, and is noted in pgduet.row_state as one more version of its row.
+//
+// A local write has nearly always seen all that is known here: it met the visible row, and a remote
+// write waits for the decoder before it touches a row with a local writer (apply/policy_path.h).
+// The exception is a key without a row: a remote write can be taken there while a local insert is
+// on its way. Then the two meet here: the merged row is written, unless a later local write stands
+// in its place, which will come by.
+//
+// With the states the journal writes its place: up to where the WAL is noted, and what had been
+// applied at that place (the vector that the next local write has seen). The slot may not be
+// confirmed beyond a place that a crash cannot take back. Idempotent: chunks up to the place are
+// done.
+//
+// Threads: the capture thread. The connection is the journal's own and is reopened when lost.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/time/time.h>
+
+#include "apply/applied_state.h"
+#include "apply/change_groups.h"
+#include "apply/policy_tables.h"
+#include "apply/region_identity.h"
+#include "apply/row_state_table.h"
+#include "apply/target_session.h"
+#include "apply/visible_rows.h"
+#include "capture/local_observer.h"
+
+namespace pgduet {
+
+class PolicyJournal {
+ public:
+  PolicyJournal(std::string conninfo, const RegionIdentity& identity, const PolicyTables& policies,
+                AppliedState& applied);
+  ~PolicyJournal();
+
+  // Loads the place from which local writes have to be noted.
+  absl::Status StreamBegins();
+  void RemoteApplied(Rank origin, const Position& position);
+  absl::Status Record(const LocalTransaction& transaction, const ChangeBatch& batch);
+  void DecodedThrough(Lsn lsn) { decoded_through_ = lsn; }
+  // The LSN up to which what was noted survives a crash of the database; at most `wanted`.
+  Lsn DurableThrough(Lsn wanted);
+
+ private:
+  struct Place {
+    Lsn lsn;             // local transactions before it are noted,
+    int64_t chunk = -1;  // and of the one at it the chunks up to this
+  };
+  struct LocalRow {
+    const KeyGroup* group = nullptr;
+    KnownRow known;
+    VisibleRow stands;  // read where the write had not seen all
+  };
+  absl::Status OpenSession();
+  absl::Status LoadPlace();
+  bool Noted(const LocalTransaction& transaction);
+  absl::Status Note(const LocalTransaction& transaction, const ChangeBatch& batch);
+  absl::Status NoteTable(const TableGroups& table, const std::vector<ApplyUnit>& units);
+  absl::Status TakeContested(const TableGroups& table, const RowEngine& engine, LocalRow& row,
+                             const RowWrite& write);
+  absl::Status QueueLog(const TableGroups& table, const RowEngine& engine, const LocalRow& row,
+                        const RowWrite& write, const Outcome& outcome);
+  absl::Status QueuePlace(const Place& place);
+  absl::Status WritePlace();
+
+  const std::string conninfo_;
+  const RegionIdentity& identity_;
+  const PolicyTables& policies_;
+  AppliedState& applied_;
+  std::unique_ptr<TargetSession> session_;
+  std::unique_ptr<PgConnection> catalog_connection_;
+  std::unique_ptr<TargetCatalog> catalog_;
+  Oid own_roident_ = 0;
+  AppliedVector vector_;  // what had been applied at the place in the WAL that is decoded
+  Place done_;            // by this run and earlier ones
+  Lsn current_;           // the transaction that is passing, and its chunk
+  int64_t chunk_ = -1;
+  Lsn decoded_through_;
+  struct Unflushed {
+    Lsn place;
+    Lsn written;
+  };
+  std::deque<Unflushed> unflushed_;
+  Lsn durable_place_;
+  absl::Time place_written_ = absl::InfinitePast();
+};
+
+}  // namespace pgduet

@@ -1,0 +1,66 @@
+#include "apply/policy_tables.h"
+
+#include <algorithm>
+
+namespace pgduet {
+namespace {
+
+constexpr Oid kInt8 = 20, kInt2 = 21, kInt4 = 23;
+
+void SetBounds(Oid type, ShapeColumn& column) {
+  if (type == kInt2) {
+    column.low = "-32768";
+    column.high = "32767";
+  } else if (type == kInt4) {
+    column.low = "-2147483648";
+    column.high = "2147483647";
+  } else if (type == kInt8) {
+    column.low = "-9223372036854775808";
+    column.high = "9223372036854775807";
+  }
+}
+
+int GroupOf(const TablePolicy& policy, const std::string& column) {
+  for (size_t group = 0; group < policy.groups.size(); ++group) {
+    const std::vector<std::string>& names = policy.groups[group];
+    if (std::find(names.begin(), names.end(), column) != names.end())
+      return static_cast<int>(group);
+  }
+  return -1;
+}
+
+}  // namespace
+
+const TablePolicy* PolicyTables::Find(const std::string& schema, const std::string& name) const {
+  const auto at = policies_.find({schema, name});
+  return at == policies_.end() ? nullptr : &at->second;
+}
+
+RowShape ShapeOf(const TargetTable& table, const TablePolicy& policy) {
+  RowShape shape{.policy = policy, .columns = {}};
+  for (const TargetColumn& column : table.columns) {
+    ShapeColumn one{.name = column.name,
+                    .kind = policy.KindOf(column.name),
+                    .group = GroupOf(policy, column.name),
+                    .json = !column.is_array,
+                    .low = {},
+                    .high = {}};
+    SetBounds(column.type_oid, one);
+    shape.columns.push_back(std::move(one));
+  }
+  return shape;
+}
+
+RowImage ImageOf(const TargetTable& table, std::span<const Value> row) {
+  RowImage image(table.columns.size());
+  for (size_t column = 0; column < image.size(); ++column) {
+    const auto source = static_cast<size_t>(table.source_index[column]);
+    if (source >= row.size()) continue;
+    const Value& value = row[source];
+    if (value.kind == ValueKind::kNull) image[column] = Cell::Null();
+    if (value.kind == ValueKind::kText) image[column] = Cell::Text(std::string(value.bytes));
+  }
+  return image;
+}
+
+}  // namespace pgduet

@@ -1,0 +1,177 @@
+"""Random writers on tables with every policy at once, several tables in one transaction.
+
+What can be told from the writers' own records alone is checked at the end: counters against the sum of all committed
+increments. That all regions show the same is checked by the caller.
+"""
+
+import random
+import threading
+from collections import defaultdict
+
+import psycopg2
+from psycopg2 import errors
+
+SCHEMA = """
+CREATE TABLE merged (
+  id int PRIMARY KEY, n bigint NOT NULL DEFAULT 0, amount numeric(12,2) NOT NULL DEFAULT 0,
+  tags text[], attributes jsonb, items jsonb, top int, low timestamptz, a text, b text, c text);
+ALTER TABLE merged REPLICA IDENTITY FULL;
+CREATE TABLE updated_wins (id int PRIMARY KEY, n bigint NOT NULL DEFAULT 0, tags int[], note text);
+ALTER TABLE updated_wins REPLICA IDENTITY FULL;
+CREATE TABLE deleted_wins (id int PRIMARY KEY, n bigint NOT NULL DEFAULT 0, note text);
+ALTER TABLE deleted_wins REPLICA IDENTITY FULL;
+CREATE TABLE first_one (id int PRIMARY KEY, note text);
+CREATE TABLE strongest (id int PRIMARY KEY, note text);
+CREATE TABLE document (id int PRIMARY KEY, body text);
+CREATE TABLE newest (id int PRIMARY KEY, note text);
+CREATE TABLE total (id int PRIMARY KEY, n bigint NOT NULL DEFAULT 0, amount numeric NOT NULL DEFAULT 0, label text);
+ALTER TABLE total REPLICA IDENTITY FULL;
+"""
+
+
+def tables(regions):
+    return {
+        "public.merged": {"policy": "merge", "columns": {
+            "n": "counter", "amount": "counter", "tags": "add_wins_set", "items": "add_wins_set",
+            "attributes": "map", "top": "max", "low": "min"}, "groups": [["a", "b"]]},
+        "public.updated_wins": {"policy": "merge", "on_delete": "update_wins",
+                                "columns": {"n": "counter", "tags": "add_wins_set"}},
+        "public.deleted_wins": {"policy": "merge", "on_delete": "delete_wins", "columns": {"n": "counter"}},
+        "public.first_one": {"policy": "first_write_wins"},
+        "public.strongest": {"policy": "region_priority", "priority": list(reversed(regions))},
+        "public.document": {"policy": "versions"},
+        "public.newest": {"policy": "last_write_wins"},
+        "public.total": {"policy": "merge", "columns": {"n": "counter", "amount": "counter"}},
+    }
+
+
+class PolicyLoad:
+    """`with PolicyLoad(group, random) as load:` writes in all regions until the block ends; run() for a fixed number."""
+
+    def __init__(self, group, chance, keys=6, clients=1):
+        self.group = group
+        self.keys = keys
+        self.committed = defaultdict(lambda: [0, 0])  # of table total: id -> increments of n, of amount (cents)
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._failures = []
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(region, random.Random(chance.random())), daemon=True)
+            for region in group for _ in range(clients)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=60)
+        if kind is None:
+            assert not self._failures, self._failures[0]
+
+    def _guarded(self, region, chance):
+        try:
+            self._write(region, chance)
+        except Exception as failure:  # noqa: BLE001  # shown by the test, not by the thread
+            self._failures.append(failure)
+
+    def _write(self, region, chance):
+        connection = None
+        while not self._stop.wait(chance.random() * 0.02):
+            increments = []
+            try:
+                connection = connection or region.connect(autocommit=False)
+                with connection.cursor() as cursor:
+                    for _ in range(chance.randint(1, 3)):
+                        self._one_change(cursor, region.name, chance, increments)
+                connection.commit()
+            except (errors.DeadlockDetected, errors.UniqueViolation, errors.SerializationFailure):
+                connection.rollback()
+                continue
+            except psycopg2.OperationalError:
+                connection = None  # the server is away; whether a commit in flight counted is not known here
+                if increments:
+                    raise AssertionError("the server may only be stopped between transactions of this load") from None
+                continue
+            with self._lock:
+                for key, n, cents in increments:
+                    self.committed[key][0] += n
+                    self.committed[key][1] += cents
+
+    def _one_change(self, cursor, region, chance, increments):
+        key = chance.randrange(self.keys)
+        word = f"{region}{chance.randrange(1000)}"
+        choice = chance.randrange(10)
+        if choice < 2:
+            n, cents = chance.randint(-5, 9), chance.randint(-500, 900)
+            cursor.execute("INSERT INTO total AS t (id, n, amount, label) VALUES (%s, %s, %s, %s) ON CONFLICT (id) DO UPDATE "
+                           "SET n = t.n + excluded.n, amount = t.amount + excluded.amount, label = excluded.label",
+                           (key, n, cents / 100, word))
+            increments.append((key, n, cents))
+        elif choice < 5:
+            self._change_merged(cursor, key, word, chance)
+        elif choice == 5:
+            table = chance.choice(["updated_wins", "deleted_wins"])
+            if chance.random() < 0.3:
+                cursor.execute(f"DELETE FROM {table} WHERE id = %s", (key,))
+            else:
+                cursor.execute(f"INSERT INTO {table} AS t (id, n, note) VALUES (%s, 1, %s) ON CONFLICT (id) DO UPDATE "
+                               "SET n = t.n + 1, note = excluded.note", (key, word))
+            if table == "updated_wins":
+                cursor.execute("UPDATE updated_wins SET tags = coalesce(tags, '{}') || %s WHERE id = %s AND random() < 0.5",
+                               (chance.randrange(9), key))
+        else:
+            table, column = chance.choice([("first_one", "note"), ("strongest", "note"), ("document", "body"), ("newest", "note")])
+            if chance.random() < 0.25:
+                cursor.execute(f"DELETE FROM {table} WHERE id = %s", (key,))
+            else:
+                cursor.execute(f"INSERT INTO {table} (id, {column}) VALUES (%s, %s) ON CONFLICT (id) DO UPDATE "
+                               f"SET {column} = excluded.{column}", (key, word))
+
+    def _change_merged(self, cursor, key, word, chance):
+        name, element = f"k{chance.randrange(4)}", f"e {chance.randrange(5)}"
+        changes = [
+            ("n = n + %s", (chance.randint(-3, 5),)),
+            ("n = %s", (chance.randint(0, 5),)),
+            ("amount = amount + %s", (chance.randint(-300, 300) / 100,)),
+            ("tags = array_append(coalesce(tags, '{}'), %s)", (element,)),
+            ("tags = array_remove(tags, %s)", (element,)),
+            ("items = coalesce(items, '[]') || to_jsonb(%s::text)", (element,)),
+            ("items = coalesce(items, '[]') - %s", (element,)),
+            ("attributes = coalesce(attributes, '{}') || jsonb_build_object(%s::text, %s::text)", (name, word)),
+            ("attributes = coalesce(attributes, '{}') - %s", (name,)),
+            ("top = %s", (chance.randrange(100),)),
+            ("low = now() - %s * interval '1 hour'", (chance.randrange(100),)),
+            ("a = %s", (word,)), ("b = %s", (word,)), ("c = %s", (word,)),
+        ]
+        if chance.random() < 0.15:
+            cursor.execute("DELETE FROM merged WHERE id = %s", (key,))
+            return
+        if chance.random() < 0.3:
+            cursor.execute("INSERT INTO merged (id, n, a, c) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                           (key, chance.randrange(5), word, word))
+        picked = chance.sample(changes, chance.randint(1, 3))
+        targets = {}
+        for text, values in picked:
+            targets.setdefault(text.split(" = ")[0], (text, values))
+        texts = [text for text, _ in targets.values()]
+        values = [value for _, some in targets.values() for value in some]
+        cursor.execute(f"UPDATE merged SET {', '.join(texts)} WHERE id = %s", (*values, key))
+
+    def assert_counters_exact(self):
+        expected = sorted((key, n, cents) for key, (n, cents) in self.committed.items())
+        for region in self.group:
+            assert sorted(region.sql("SELECT id, n, (amount * 100)::bigint FROM total")) == expected, region.name
+
+
+def assert_same_versions(group):
+    """The same versions stand side by side in every region, wherever several do."""
+    seen = []
+    for region in group:
+        seen.append(sorted(region.sql(
+            "SELECT s.relation::regclass::text, s.key, (SELECT jsonb_agg(m -> 'dot' ORDER BY m -> 'dot') "
+            "FROM jsonb_array_elements(s.state::jsonb -> 'members') m)::text FROM pgduet.row_state s WHERE s.siblings")))
+    for other in seen[1:]:
+        assert other == seen[0]
