@@ -1,6 +1,9 @@
 // Applies what one origin has published: causal hold, clock wait, then one atomic transaction.
 #pragma once
 
+#include <algorithm>
+#include <set>
+
 #include "tests/simulation/policies/region.h"
 
 namespace pgduet::policy_simulation {
@@ -18,7 +21,7 @@ class Applier {
       const std::vector<Record>& topic = region_.all[origin_]->topic;
       if (next_ >= topic.size()) continue;
       const Record record = topic[next_];
-      if (!world_.protocol.applied_known) Learn(record);
+      if (!world_.protocol.applied_known) Learn(topic.back());
       co_await Take(record);
       Learn(record);
       ++next_;
@@ -76,20 +79,10 @@ class Applier {
       }
       co_await Pause(world_, 1, 5, 10);
     }
-    for (const RowId& row : missing) {
-      if (!world_.protocol.claims_keys) break;
-      const bool claimed = co_await InsertRow(region_, transaction, row);
-      if (!claimed) co_return false;
-    }
-    const Lsn barrier = region_.database.end();
-    for (int patience = 20;
-         !missing.empty() && world_.protocol.barrier && region_.memory.decoded < barrier;) {
-      if (--patience < 0) {
-        wait_for = barrier;
-        co_return false;
-      }
-      co_await Step{};
-    }
+    const bool claimed = co_await ClaimKeys(transaction, record, missing);
+    if (!claimed) co_return false;
+    const bool reached = missing.empty() || co_await Barrier(wait_for);
+    if (!reached) co_return false;
     for (const Change& change : record.changes)
       co_await LockState(region_, transaction, change.row);
     co_await Pause(world_, 1, 5, 10);
@@ -104,10 +97,40 @@ class Applier {
         .position = record.position, .next = next_ + 1, .known = region_.memory.known[origin_]};
     transaction.effects.progress[origin_] = std::move(progress);
     co_await Commit(region_, transaction);
+    must_claim_.clear();
     co_return true;
   }
 
-  // False: an insert has met a row that became visible in between.
+  // Inserts what the change carries (it is decided later what stands). False: a row stands there.
+  Task<bool> ClaimKeys(const Transaction& transaction, const Record& record,
+                       const std::vector<RowId>& missing) {
+    if (!world_.protocol.claims_keys) co_return true;
+    for (const Change& change : record.changes) {
+      const bool whole =
+          change.kind != ChangeKind::kDelete || world_.whole_deletes[change.row.first];
+      const bool wanted = whole || must_claim_.contains(change.row);
+      const bool misses = std::find(missing.begin(), missing.end(), change.row) != missing.end();
+      if (!wanted || !misses) continue;
+      const bool inserted = co_await InsertRow(region_, transaction, change.row);
+      if (!inserted) co_return false;
+    }
+    co_return true;
+  }
+
+  // All that was committed here before this moment is decoded.
+  Task<bool> Barrier(Lsn& wait_for) {
+    const Lsn barrier = region_.database.end();
+    for (int patience = 20; world_.protocol.barrier && region_.memory.decoded < barrier;) {
+      if (--patience < 0) {
+        wait_for = barrier;
+        co_return false;
+      }
+      co_await Step{};
+    }
+    co_return true;
+  }
+
+  // False: an insert has met a row that became visible in between, or has to claim its key first.
   Task<bool> Write(Transaction& transaction, const Record& record, const Change& change) {
     RowState state = region_.database.StateOf(change.row);
     std::optional<RowImage> visible = region_.database.RowOf(change.row);
@@ -122,6 +145,9 @@ class Applier {
                          .new_row = change.new_row};
     TakeInto(region_, change.row, write, state, visible, transaction.effects);
     if (visible && !stood) {
+      const bool claims = world_.protocol.claims_keys && change.kind == ChangeKind::kDelete &&
+                          !world_.whole_deletes[change.row.first];
+      if (claims && must_claim_.insert(change.row).second) co_return false;
       const bool inserted = co_await InsertRow(region_, transaction, change.row);
       if (!inserted) co_return false;
     }
@@ -134,6 +160,7 @@ class Applier {
   World& world_;
   const Rank origin_;
   size_t next_ = 0;
+  std::set<RowId> must_claim_;  // deletes after which another version stands
 };
 
 }  // namespace pgduet::policy_simulation

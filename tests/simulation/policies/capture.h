@@ -2,6 +2,8 @@
 // states, publishes.
 #pragma once
 
+#include <algorithm>
+
 #include "tests/simulation/policies/region.h"
 
 namespace pgduet::policy_simulation {
@@ -14,7 +16,7 @@ class Capture {
     Resume();
     while (true) {
       co_await Step{};
-      co_await Pause(world_, 1, world_.scope.lag_percent, 250);
+      co_await Pause(world_, 1, world_.scope.lag_percent, world_.scope.lag_max);
       if (at_ == region_.database.end()) {
         if (world_.dice.Percent(10)) Heartbeat();
         continue;
@@ -134,31 +136,41 @@ class Capture {
                    .vector = &vector_,
                    .old_row = change.old_row,
                    .new_row = change.new_row};
-    const RowEngine& engine = world_.EngineOf(change.row);
-    RowImage found = engine.Found(write, state);
+    RowImage found = world_.EngineOf(change.row).Found(write, state);
     if (found != write.old_row) transaction.effects.found[{at_, change.row}] = found;
     if (world_.protocol.found_travels) write.old_row = std::move(found);
-    std::optional<RowImage> shown;
-    if (change.kind != ChangeKind::kInsert) shown = change.old_row;
-    const Outcome outcome = TakeInto(region_, change.row, write, state, shown, transaction.effects);
-    std::optional<RowImage> own;
-    if (change.kind != ChangeKind::kDelete) own = change.new_row;
-    if (outcome.concurrent && shown != own && world_.protocol.journal_shows) {
-      const bool written = co_await Show(transaction, record.xid, change.row, shown);
-      if (!written && shown && engine.shape().policy.kind == PolicyKind::kMerge && !state.shadow)
-        state.shadow = shown;
+    std::optional<RowImage> visible;
+    if (change.kind != ChangeKind::kInsert) visible = change.old_row;
+    const bool seen_all =
+        std::all_of(state.members.begin(), state.members.end(),
+                    [&](const Member& member) { return member.dot.CoveredBy(vector_); });
+    if (seen_all || !world_.protocol.journal_shows) {
+      TakeInto(region_, change.row, write, state, visible, transaction.effects);
+    } else {
+      const Xid writer = record.xid;
+      co_await TakeContested(transaction, writer, change.row, write, state, visible);
     }
     transaction.effects.states[change.row] = std::move(state);
   }
 
-  // Over the row of that very transaction only: what came after it is decoded later.
-  Task<bool> Show(Transaction& transaction, Xid writer, RowId row,
-                  const std::optional<RowImage>& shown) {
-    const bool there = co_await LockRow(region_, transaction, row);
-    const bool own = there && region_.database.WriterOf(row) == writer;
-    if (!own && world_.protocol.journal_own_row) co_return false;
-    transaction.effects.rows[row] = shown;
-    co_return true;
+  // Remote writes came in between its commit and now. What stands is mended, unless a later local
+  // write stands there or has taken the row away: it comes by, and decides.
+  Task<void> TakeContested(Transaction& transaction, Xid writer, RowId row, const RowWrite& write,
+                           RowState& state, std::optional<RowImage>& visible) {
+    co_await LockRow(region_, transaction, row);
+    const std::optional<RowImage> stands = region_.database.RowOf(row);
+    const Xid stands_by = region_.database.WriterOf(row);
+    const bool remote = stands && !region_.database.LsnOf(stands_by);
+    const bool gone = !stands && write.kind == ChangeKind::kDelete;
+    const bool settled = remote || gone || (stands && stands_by == writer);
+    if (remote) visible = stands;
+    TakeInto(region_, row, write, state, visible, transaction.effects);
+    const bool merges = world_.EngineOf(row).shape().policy.kind == PolicyKind::kMerge;
+    if (settled || !world_.protocol.journal_own_row) {
+      transaction.effects.rows[row] = visible;
+    } else if (merges && !state.shadow) {
+      state.shadow = visible;
+    }
   }
 
   Region& region_;

@@ -56,8 +56,8 @@ class Checker {
   [[noreturn]] void Fail(const Region& region, RowId row, const std::string& what) const {
     const TablePolicy& policy = world_.EngineOf(row).shape().policy;
     throw Violation(fmt::format("{}: region {} table {} ({} {}) key {}", what, region.rank,
-                                row.first, PolicyName(policy.kind),
-                                OnDeleteName(policy.on_delete), row.second) +
+                                row.first, PolicyName(policy.kind), OnDeleteName(policy.on_delete),
+                                row.second) +
                     TextOf(world_, region.all, row));
   }
 

@@ -39,7 +39,7 @@ class Client {
     const bool there = co_await LockRow(region_, transaction, row);
     if (there) {
       change.old_row = *region_.database.RowOf(row);
-      change.kind = world_.dice.Percent(30) ? ChangeKind::kDelete : ChangeKind::kUpdate;
+      change.kind = world_.dice.Percent(world_.scope.delete_percent) ? ChangeKind::kDelete : ChangeKind::kUpdate;
     } else {
       const bool inserted = co_await InsertRow(region_, transaction, row);
       if (!inserted) co_return;  // ON CONFLICT DO NOTHING

@@ -14,11 +14,12 @@ inline std::string TextOf(const PolicyWrite& write, size_t at, const RowHistory&
   std::string past;
   for (size_t other = 0; other < history.size(); ++other)
     past += write.past[other] ? fmt::format(" {}", other) : "";
-  return fmt::format("  {}: {} by region {} at {}, time {}, has seen{}\n     met {}\n     found {}\n"
-                     "     left {}\n",
-                     at, static_cast<char>(write.kind), write.dot.rank, write.dot.lsn.value(),
-                     write.dot.time, past.empty() ? " nothing" : past, testing::TextOf(write.stood),
-                     testing::TextOf(write.found), testing::TextOf(write.after));
+  return fmt::format(
+      "  {}: {} by region {} at {}, time {}, has seen{}\n     met {}\n     found {}\n"
+      "     left {}\n",
+      at, static_cast<char>(write.kind), write.dot.rank, write.dot.lsn.value(), write.dot.time,
+      past.empty() ? " nothing" : past, testing::TextOf(write.stood), testing::TextOf(write.found),
+      testing::TextOf(write.after));
 }
 
 inline std::string TextOf(const World& world, const std::vector<std::unique_ptr<Region>>& regions,
@@ -33,10 +34,9 @@ inline std::string TextOf(const World& world, const std::vector<std::unique_ptr<
       while (at < history.size() && !(history[at].dot == note.dot)) ++at;
       if (note.row == row) text += fmt::format(" {}{}", at, note.concurrent ? "*" : "");
     }
-    text += fmt::format("; shows {}; state {}\n",
-                        testing::TextOf(region->database.RowOf(row)),
-                        EncodeRowState(region->database.StateOf(row),
-                                       world.EngineOf(row).shape().Names()));
+    text += fmt::format(
+        "; shows {}; state {}\n", testing::TextOf(region->database.RowOf(row)),
+        EncodeRowState(region->database.StateOf(row), world.EngineOf(row).shape().Names()));
   }
   return text;
 }

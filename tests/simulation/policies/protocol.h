@@ -29,8 +29,8 @@ struct Protocol {
   // barrier, so that no local insert comes in between: a local write has seen what its vector says.
   // Deletes that carry the key alone cannot.
   bool claims_keys = true;
-  bool barrier = true;         // before a missing row is believed
-  bool missing_again = true;   // looks again once the states are locked
+  bool barrier = true;        // before a missing row is believed
+  bool missing_again = true;  // looks again once the states are locked
   bool state_lock = true;
   bool drop_duplicates = true;
   // What is let go.
@@ -49,10 +49,12 @@ struct Scope {
   int transactions_max = 14;  // of each region
   int rows_max = 3;           // of a transaction
   int crash_permille = 1;     // of turns
+  int delete_percent = 30;    // of writes that meet a row
   int late_percent = 15;      // of commits between the record and being visible
   int lag_percent = 4;        // of turns of a capture after which it sleeps
+  int lag_max = 250;          // steps
   int tick_percent = 30;
-  int merge_percent = 50;  // of the tables
+  int merge_percent = 50;         // of the tables
   int key_identity_percent = 50;  // of the tables that do not merge: deletes carry the key alone
 };
 

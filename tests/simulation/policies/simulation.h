@@ -2,6 +2,7 @@
 // quiet, until everything has arrived everywhere.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 
@@ -19,7 +20,8 @@ class Simulation {
       : world_{.protocol = protocol,
                .scope = scope,
                .dice = Dice(seed),
-               .tables = {}, .whole_deletes = {},
+               .tables = {},
+               .whole_deletes = {},
                .histories = {}} {
     world_.regions = world_.dice.Between(2, scope.regions_max);
     world_.keys = world_.dice.Between(1, scope.keys_max);
@@ -48,7 +50,7 @@ class Simulation {
     int step = 0;
     for (; step < kStepsMax && !Finished(); ++step) {
       Turn();
-      if (world_.dice.Permille(world_.scope.crash_permille)) CrashAgent();
+      if (!ClientsDone() && world_.dice.Permille(world_.scope.crash_permille)) CrashAgent();
       if (world_.dice.Permille(2)) StepClock();
       if (step % 20 == 0) checker.CheckNow(*regions_[world_.dice.Below(regions_.size())]);
     }
@@ -107,10 +109,12 @@ class Simulation {
       chosen.actor->Resume();
   }
 
+  bool ClientsDone() const {
+    return std::all_of(actors_.begin(), actors_.end(),
+                       [](const Running& one) { return one.agent || one.actor->done(); });
+  }
   bool Finished() {
-    for (const Running& one : actors_) {
-      if (!one.agent && !one.actor->done()) return false;
-    }
+    if (!ClientsDone()) return false;
     for (const auto& region : regions_) {
       if (!Checker::Quiet(*region)) return false;
       for (const auto& peer : regions_) {
