@@ -167,6 +167,9 @@ class Capture {
     TakeInto(region_, row, write, state, visible, transaction.effects);
     const bool merges = world_.EngineOf(row).shape().policy.kind == PolicyKind::kMerge;
     if (settled || !world_.protocol.journal_own_row) {
+      if (visible == stands) co_return;
+      const bool locked = stands || co_await InsertRow(region_, transaction, row);
+      if (!locked) throw Aborted{};
       transaction.effects.rows[row] = visible;
     } else if (merges && !state.shadow) {
       state.shadow = visible;

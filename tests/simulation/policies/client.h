@@ -14,7 +14,7 @@ class Client {
 
   Task<void> Run() {
     while (left_-- > 0 && !world_.stopping) {
-      co_await Pause(world_, 8, 20, 150);
+      co_await Pause(world_, 8, 20, world_.scope.idle_max);
       try {
         co_await Write();
       } catch (const Aborted&) {
@@ -39,7 +39,8 @@ class Client {
     const bool there = co_await LockRow(region_, transaction, row);
     if (there) {
       change.old_row = *region_.database.RowOf(row);
-      change.kind = world_.dice.Percent(world_.scope.delete_percent) ? ChangeKind::kDelete : ChangeKind::kUpdate;
+      change.kind = world_.dice.Percent(world_.scope.delete_percent) ? ChangeKind::kDelete
+                                                                     : ChangeKind::kUpdate;
     } else {
       const bool inserted = co_await InsertRow(region_, transaction, row);
       if (!inserted) co_return;  // ON CONFLICT DO NOTHING

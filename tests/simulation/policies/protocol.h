@@ -47,10 +47,12 @@ struct Scope {
   int tables_max = 4;
   int keys_max = 2;
   int transactions_max = 14;  // of each region
+  int idle_max = 150;         // steps of a client between two of them
   int rows_max = 3;           // of a transaction
   int crash_permille = 1;     // of turns
   int delete_percent = 30;    // of writes that meet a row
   int late_percent = 15;      // of commits between the record and being visible
+  int late_max = 40;          // steps
   int lag_percent = 4;        // of turns of a capture after which it sleeps
   int lag_max = 250;          // steps
   int tick_percent = 30;

@@ -144,9 +144,10 @@ inline Task<void> LockState(Region& region, const Transaction& transaction, RowI
 // Stamped, written, and visible later.
 inline Task<void> Commit(Region& region, Transaction& transaction) {
   const CommitTime stamp = region.Clock();
-  co_await Pause(region.world, 1, 5, 12);
+  const Scope& scope = region.world.scope;
+  co_await Pause(region.world, 1, scope.late_percent / 3, scope.late_max / 3);
   region.database.WriteRecord(transaction, stamp);
-  co_await Pause(region.world, 1, region.world.scope.late_percent, 40);
+  co_await Pause(region.world, 1, scope.late_percent, scope.late_max);
   region.database.MakeVisible(transaction);
 }
 
