@@ -6,8 +6,6 @@
 
 #include <gtest/gtest.h>
 
-#include "resolve/merge/decimal.h"
-#include "resolve/merge/value_order.h"
 #include "resolve/row_engine.h"
 
 namespace pgduet {
@@ -180,15 +178,6 @@ TEST(RowEngineCasesTest, SiblingsOfVersionsAreNotSettled) {
   const One other{1, 1, 2, kInsert, Seen({{1, 1}}), {}, Row({"b"})};
   EXPECT_TRUE(engine.Settled(Take(engine, {&one}).state, true));
   EXPECT_FALSE(engine.Settled(Take(engine, {&one, &other}).state, true));
-}
-
-TEST(DecimalTest, FarNumbersOfFloatsAreNumbers) {
-  EXPECT_EQ(Decimal::Parse("1.5e+03")->ToString(), "1500");
-  EXPECT_EQ(Decimal::Parse("-2e-05")->ToString(), "-0.00002");
-  EXPECT_EQ(Decimal::Parse("1e"), std::nullopt);
-  EXPECT_EQ(Decimal::Parse("1e999999"), std::nullopt);
-  EXPECT_TRUE(ValueBefore("9", "1e+20"));
-  EXPECT_TRUE(ValueBefore("-1e+20", "1e-20"));
 }
 
 }  // namespace
