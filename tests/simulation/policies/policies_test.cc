@@ -89,7 +89,7 @@ Scope Stormy() {
 TEST(PolicySimulationTest, NoRunBreaksAPromise) {
   const auto one = FromEnvironment("PGDUET_SIMULATION_SEED");
   const uint64_t first = one.value_or(1);
-  const uint64_t runs = one ? 1 : FromEnvironment("PGDUET_SIMULATION_RUNS").value_or(200);
+  const uint64_t runs = one ? 1 : FromEnvironment("PGDUET_SIMULATION_RUNS").value_or(60);
   for (const auto weather : {Fair, Merging, Reviving, Picking, Lingering, Stormy}) {
     for (uint64_t seed = first; seed < first + runs; ++seed) {
       const auto violation = ViolationOf(seed, {}, weather());
