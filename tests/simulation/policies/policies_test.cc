@@ -74,6 +74,25 @@ Scope Lingering() {
   scope.late_max = 100;
   return scope;
 }
+// The same, over soon: a fault is not covered by later writes.
+Scope Brief() {
+  Scope scope = Lingering();
+  scope.transactions_max = 6;
+  scope.delete_percent = 60;
+  scope.late_percent = 30;
+  scope.lag_percent = 20;
+  scope.lag_max = 300;
+  scope.rows_max = 1;
+  return scope;
+}
+// The same, with a capture that sleeps for long.
+Scope Sleepy() {
+  Scope scope = Brief();
+  scope.transactions_max = 10;
+  scope.lag_percent = 6;
+  scope.lag_max = 2'500;
+  return scope;
+}
 // Capture is behind, agents end all the time.
 Scope Stormy() {
   Scope scope;
@@ -90,7 +109,7 @@ TEST(PolicySimulationTest, NoRunBreaksAPromise) {
   const auto one = FromEnvironment("PGDUET_SIMULATION_SEED");
   const uint64_t first = one.value_or(1);
   const uint64_t runs = one ? 1 : FromEnvironment("PGDUET_SIMULATION_RUNS").value_or(60);
-  for (const auto weather : {Fair, Merging, Reviving, Picking, Lingering, Stormy}) {
+  for (const auto weather : {Fair, Merging, Reviving, Picking, Lingering, Brief, Stormy}) {
     for (uint64_t seed = first; seed < first + runs; ++seed) {
       const auto violation = ViolationOf(seed, {}, weather());
       EXPECT_FALSE(violation) << "seed " << seed << ": " << violation.value_or("");
@@ -129,18 +148,22 @@ TEST_P(PolicyFaultTest, IsFound) {
 
 #define PLANTED(part, scope, seed) \
   PlantedFault { #part, &Protocol::part, scope, seed }
+// Not here, because nothing tells them from the whole protocol:
+// - clock_wait: every rule compares times only among writes that have not seen each other;
+// - decoded_stable: what `stable` lets go are columns of merge tables, whose keys are claimed: a
+//   local write that is still to come has seen all that its row's state holds.
 INSTANTIATE_TEST_SUITE_P(
     All, PolicyFaultTest,
     ::testing::Values(PLANTED(journal_first, Fair, 1), PLANTED(journal_once, Stormy, 1),
-                      PLANTED(journal_shows, Lingering, 1), PLANTED(journal_own_row, Lingering, 1),
-                      PLANTED(journal_sees, Lingering, 1), PLANTED(found_travels, Merging, 1),
+                      PLANTED(journal_shows, Lingering, 250),
+                      PLANTED(journal_own_row, Lingering, 1600),
+                      PLANTED(journal_sees, Lingering, 1333), PLANTED(found_travels, Merging, 1),
                       PLANTED(found_kept, Stormy, 1), PLANTED(vector_from_wal, Fair, 1),
-                      PLANTED(causal_hold, Fair, 1), PLANTED(clock_wait, Fair, 1),
-                      PLANTED(writer_decoded, Fair, 1), PLANTED(claims_keys, Merging, 1),
-                      PLANTED(barrier, Fair, 1), PLANTED(missing_again, Lingering, 1),
-                      PLANTED(state_lock, Fair, 1), PLANTED(drop_duplicates, Stormy, 1),
-                      PLANTED(stability, Fair, 1), PLANTED(decoded_condition, Lingering, 1),
-                      PLANTED(decoded_stable, Reviving, 1), PLANTED(applied_known, Merging, 1),
+                      PLANTED(causal_hold, Fair, 1), PLANTED(writer_decoded, Fair, 1),
+                      PLANTED(claims_keys, Merging, 1), PLANTED(barrier, Fair, 1),
+                      PLANTED(missing_again, Brief, 2627), PLANTED(state_lock, Fair, 1),
+                      PLANTED(drop_duplicates, Stormy, 1), PLANTED(stability, Fair, 1),
+                      PLANTED(decoded_condition, Sleepy, 22334), PLANTED(applied_known, Merging, 1),
                       PLANTED(siblings_stay, Picking, 1), PLANTED(settled, Reviving, 1)),
     [](const auto& fault) { return fault.param.name; });
 #undef PLANTED
