@@ -16,6 +16,7 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
+#include "resolve/table_policy.h"
 #include "schemas/version.h"
 
 namespace pgduet {
@@ -41,8 +42,7 @@ struct TableConfig {
   std::string schema;
   std::string name;
   int line = 0;
-  std::string policy;                                                // last_write_wins
-  std::string on_delete;                                             // newest_wins
+  TablePolicy policy;  // with what `defaults` says; names of regions are ranks, all of them
   std::string QualifiedName() const { return schema + "." + name; }  // for people
   std::string QuotedName() const;                                    // for SQL
 };
@@ -56,8 +56,6 @@ struct Config {
   std::map<std::string, std::string> kafka_properties;
   absl::Duration kafka_retention_min = absl::Hours(7 * 24);
   int kafka_replication_factor = -1;  // -1: the broker's default
-  std::string default_policy = "last_write_wins";
-  std::string default_on_delete = "newest_wins";
   absl::Duration max_clock_skew = absl::Seconds(5);
   std::vector<TableConfig> tables;  // sorted by schema and name
 

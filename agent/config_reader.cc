@@ -5,70 +5,17 @@
 #include <tuple>
 
 #include <fmt/format.h>
-#include <yaml-cpp/yaml.h>
 
+#include "agent/config_keys.h"
+#include "agent/config_nodes.h"
 #include "agent/config_settings.h"
 #include "agent/config_values.h"
+#include "agent/policy_settings.h"
+#include "agent/policy_text.h"
+#include "schemas/record_codec.h"
 
 namespace pgduet {
 namespace {
-
-// Settings of the design that a later version will have; they get a better answer than "unknown
-// key".
-const std::set<std::string_view> kLater = {"tables/*/columns",
-                                           "tables/*/owner",
-                                           "tables/*/function",
-                                           "tables/*/order",
-                                           "tables/*/on_error",
-                                           "tables/*/on_unique",
-                                           "sets",
-                                           "tables/*/set"};
-
-int LineOf(const YAML::Node& node) { return node.Mark().is_null() ? 0 : node.Mark().line + 1; }
-
-std::vector<std::string_view> KeysUnder(std::string_view path) {
-  std::vector<std::string_view> keys;
-  for (const Setting& setting : Settings()) {
-    std::string_view rest = setting.path;
-    if (!path.empty()) {
-      if (!rest.starts_with(path) || rest.size() <= path.size() || rest[path.size()] != '/')
-        continue;
-      rest.remove_prefix(path.size() + 1);
-    }
-    if (rest.find('/') == std::string_view::npos) keys.push_back(rest);
-  }
-  return keys;
-}
-
-size_t EditDistance(std::string_view left, std::string_view right) {
-  std::vector<size_t> row(right.size() + 1);
-  for (size_t at = 0; at <= right.size(); ++at) row[at] = at;
-  for (size_t i = 1; i <= left.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= right.size(); ++j) {
-      const size_t replaced = diagonal + (left[i - 1] == right[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[right.size()];
-}
-
-std::string KeyRemedy(std::string_view key, const std::vector<std::string_view>& known) {
-  const auto nearest = std::min_element(known.begin(), known.end(),
-                                        [&](std::string_view left, std::string_view right) {
-                                          return EditDistance(key, left) < EditDistance(key, right);
-                                        });
-  if (nearest != known.end() && EditDistance(key, *nearest) <= 2) {
-    return fmt::format("did you mean '{}'?", *nearest);
-  }
-  return fmt::format("the keys here are: {}", fmt::join(known, ", "));
-}
-
-std::string Join(const std::string& prefix, std::string_view key, char separator) {
-  return prefix.empty() ? std::string(key) : fmt::format("{}{}{}", prefix, separator, key);
-}
 
 bool IsOwnMachine(std::string_view target) {
   return target.starts_with(':') || target.starts_with('/') || target.starts_with('@') ||
@@ -76,10 +23,15 @@ bool IsOwnMachine(std::string_view target) {
          target.starts_with("::1:");
 }
 
+struct TableDraft {
+  std::string shown;  // "tables.public.accounts"
+  PolicyDraft policy;
+};
+
 class ConfigReader {
  public:
   ConfigReader(const std::string& path, const Environment& environment)
-      : environment_(environment) {
+      : nodes_(environment, parsed_.problems) {
     parsed_.config.path = path;
   }
 
@@ -91,7 +43,7 @@ class ConfigReader {
                 "see docs/configuration.md");
         return std::move(parsed_);
       }
-      SettingScope scope{parsed_.config};
+      SettingScope scope{parsed_.config, nullptr, &defaults_};
       ReadMapping(root, "", "", scope);
     } catch (const YAML::Exception& error) {
       Problem(error.mark.is_null() ? 0 : error.mark.line + 1, "",
@@ -104,71 +56,32 @@ class ConfigReader {
 
  private:
   void Problem(int line, std::string key, std::string what, std::string remedy) {
-    parsed_.problems.push_back({line, std::move(key), std::move(what), std::move(remedy)});
-  }
-
-  // Nothing when it is no scalar, or when a variable is missing (then the problem is noted).
-  std::optional<std::string> Scalar(const YAML::Node& node, const std::string& shown,
-                                    int key_line) {
-    if (!node.IsScalar()) {
-      const bool missing = node.IsNull();
-      Problem(missing ? key_line : LineOf(node), shown,
-              missing ? "the value is missing" : "the value must be a single one",
-              "write one value after the colon");
-      return std::nullopt;
-    }
-    Substituted result = SubstituteEnvironment(node.Scalar(), environment_);
-    if (!result.fault.empty()) {
-      Problem(LineOf(node), shown, result.fault,
-              "set the variable, or give a default with ${NAME:-default}");
-      return std::nullopt;
-    }
-    return std::move(result.text);
-  }
-
-  // Keys of a mapping in order, without those that are no text or stand there twice.
-  template <typename Handle>
-  void ForEachKey(const YAML::Node& node, const std::string& shown, Handle handle) {
-    std::map<std::string, int> lines;
-    for (const auto& entry : node) {
-      const int line = LineOf(entry.first);
-      if (!entry.first.IsScalar()) {
-        Problem(line, shown, "a key must be plain text", "write one word before the colon");
-        continue;
-      }
-      const std::string& key = entry.first.Scalar();
-      const auto [first, is_new] = lines.emplace(key, line);
-      if (!is_new) {
-        Problem(line, Join(shown, key, '.'),
-                fmt::format("duplicate key, first on line {}", first->second),
-                "remove one of them");
-        continue;
-      }
-      handle(key, line, entry.second);
-    }
+    nodes_.Problem(line, std::move(key), std::move(what), std::move(remedy));
   }
 
   void ReadMapping(const YAML::Node& node, const std::string& path, const std::string& shown,
                    SettingScope& scope, int line = 1) {
     const std::vector<std::string_view> known = KeysUnder(path);
     std::set<std::string_view> seen;
-    ForEachKey(node, shown, [&](const std::string& key, int key_line, const YAML::Node& value) {
-      const std::string key_shown = Join(shown, key, '.');
-      const Setting* setting = key == "*" ? nullptr : FindSetting(Join(path, key, '/'));
-      if (setting == nullptr) {
-        const bool later = kLater.count(Join(path, key, '/')) > 0;
-        Problem(key_line, key_shown,
-                later ? "this setting is not available in this version" : "unknown key",
-                later ? "remove it" : KeyRemedy(key, known));
-        return;
-      }
-      seen.insert(setting->path);
-      ReadValue(*setting, value, key_shown, key_line, scope);
-    });
+    nodes_.ForEachKey(
+        node, shown, [&](const std::string& key, int key_line, const YAML::Node& value) {
+          const std::string key_shown = JoinKey(shown, key);
+          const Setting* setting = key == "*" ? nullptr : FindSetting(JoinKey(path, key, '/'));
+          if (setting == nullptr) {
+            const bool later = IsLaterKey(JoinKey(path, key, '/'));
+            Problem(key_line, key_shown,
+                    later ? "this setting is not available in this version" : "unknown key",
+                    later ? "remove it" : KeyRemedy(key, known));
+            return;
+          }
+          seen.insert(setting->path);
+          if (path == "defaults" || path == "tables/*") scope.policy->lines.emplace(key, key_line);
+          ReadValue(*setting, value, key_shown, key_line, scope);
+        });
     for (std::string_view key : known) {
-      const Setting* setting = FindSetting(Join(path, key, '/'));
+      const Setting* setting = FindSetting(JoinKey(path, key, '/'));
       if (setting->required && seen.count(setting->path) == 0) {
-        Problem(line, Join(shown, key, '.'), "the setting is missing",
+        Problem(line, JoinKey(shown, key), "the setting is missing",
                 setting->example.empty() ? fmt::format("add '{}:'", key)
                                          : fmt::format("add '{}: {}'", key, setting->example));
       }
@@ -179,12 +92,13 @@ class ConfigReader {
                  int line, SettingScope& scope) {
     if (setting.path == "tables" && (value.IsNull() || value.IsMap())) tables_seen_ = true;
     if (setting.assign != nullptr) {
-      const std::optional<std::string> text = Scalar(value, shown, line);
+      const std::optional<std::string> text = nodes_.Scalar(value, shown, line);
       if (!text.has_value()) return;
       const std::optional<SettingFault> fault = setting.assign(*text, scope);
       if (fault.has_value()) Problem(LineOf(value), shown, fault->what, fault->remedy);
       return;
     }
+    if (ReadPolicyLists(setting, value, shown, line, scope)) return;
     if (value.IsNull() && setting.path != "regions/*")
       return;  // "public.accounts:" says the same as {}
     if (!value.IsMap()) {
@@ -194,20 +108,50 @@ class ConfigReader {
     }
     if (setting.path == "regions") {
       regions_seen_ = true;
-      ForEachKey(value, shown, [&](const std::string& name, int key_line, const YAML::Node& node) {
-        ReadRegion(name, key_line, node);
-      });
+      nodes_.ForEachKey(value, shown,
+                        [&](const std::string& name, int key_line, const YAML::Node& node) {
+                          ReadRegion(name, key_line, node);
+                        });
     } else if (setting.path == "tables") {
-      ForEachKey(value, shown, [&](const std::string& name, int key_line, const YAML::Node& node) {
-        ReadTable(name, key_line, node);
-      });
+      nodes_.ForEachKey(value, shown,
+                        [&](const std::string& name, int key_line, const YAML::Node& node) {
+                          ReadTable(name, key_line, node);
+                        });
+    } else if (setting.path == "tables/*/columns") {
+      nodes_.ForEachKey(value, shown,
+                        [&](const std::string& name, int key_line, const YAML::Node& node) {
+                          ReadColumnKind(name, key_line, node, shown, *scope.policy);
+                        });
     } else if (setting.path == "kafka/properties") {
-      ForEachKey(value, shown, [&](const std::string& name, int key_line, const YAML::Node& node) {
-        ReadProperty(name, key_line, node);
-      });
+      nodes_.ForEachKey(value, shown,
+                        [&](const std::string& name, int key_line, const YAML::Node& node) {
+                          ReadProperty(name, key_line, node);
+                        });
     } else {
       ReadMapping(value, std::string(setting.path), shown, scope, line);
     }
+  }
+
+  // False: the setting is no list.
+  bool ReadPolicyLists(const Setting& setting, const YAML::Node& value, const std::string& shown,
+                       int line, SettingScope& scope) {
+    if (setting.path == "defaults/priority" || setting.path == "tables/*/priority") {
+      scope.policy->priority = nodes_.List(value, shown, line);
+    } else if (setting.path == "tables/*/groups") {
+      scope.policy->groups = nodes_.ListOfLists(value, shown, line);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  void ReadColumnKind(const std::string& name, int line, const YAML::Node& node,
+                      const std::string& shown, PolicyDraft& draft) {
+    const std::string key = JoinKey(shown, name);
+    const std::optional<std::string> kind = nodes_.Scalar(node, key, line);
+    if (!kind.has_value()) return;
+    const std::optional<SettingFault> fault = ReadColumn({name, line}, *kind, draft);
+    if (fault.has_value()) Problem(line, key, fault->what, fault->remedy);
   }
 
   void ReadRegion(const std::string& name, int line, const YAML::Node& node) {
@@ -251,17 +195,18 @@ class ConfigReader {
     table.schema = std::move(name.schema);
     table.name = std::move(name.name);
     table.line = line;
-    SettingScope scope{parsed_.config, nullptr, &table};
+    PolicyDraft draft;
+    SettingScope scope{parsed_.config, nullptr, &draft};
     if (node.IsMap()) {
       ReadMapping(node, "tables/*", shown, scope, line);
     } else if (!node.IsNull()) {
       Problem(LineOf(node), shown, "the value must be a mapping of keys",
               "write {} when there is nothing to set");
     }
-    if (name.fault.empty()) AddTable(std::move(table), shown);
+    if (name.fault.empty()) AddTable(std::move(table), shown, std::move(draft));
   }
 
-  void AddTable(TableConfig table, const std::string& shown) {
+  void AddTable(TableConfig table, const std::string& shown, PolicyDraft draft) {
     const auto same = std::find_if(
         parsed_.config.tables.begin(), parsed_.config.tables.end(), [&](const TableConfig& other) {
           return other.schema == table.schema && other.name == table.name;
@@ -275,12 +220,13 @@ class ConfigReader {
               "remove it");
     } else {
       parsed_.config.tables.push_back(std::move(table));
+      drafts_.push_back({shown, std::move(draft)});
     }
   }
 
   void ReadProperty(const std::string& name, int line, const YAML::Node& node) {
     const std::string shown = "kafka.properties." + name;
-    const std::optional<std::string> value = Scalar(node, shown, line);
+    const std::optional<std::string> value = nodes_.Scalar(node, shown, line);
     if (!value.has_value()) return;
     const std::optional<SettingFault> fault = CheckKafkaProperty(name, *value);
     if (fault.has_value()) Problem(line, shown, fault->what, fault->remedy);
@@ -290,10 +236,7 @@ class ConfigReader {
   // What needs the whole file: defaults of tables, and rules between settings.
   void Finish() {
     Config& config = parsed_.config;
-    for (TableConfig& table : config.tables) {
-      if (table.policy.empty()) table.policy = config.default_policy;
-      if (table.on_delete.empty()) table.on_delete = config.default_on_delete;
-    }
+    FinishPolicies();
     if (regions_seen_ && config.regions.size() < 2) {
       Problem(0, "regions", fmt::format("too few regions: {}", config.regions.size()),
               "name at least two");
@@ -302,6 +245,10 @@ class ConfigReader {
       Problem(0, "tables", "no table is listed", "name at least one, as public.accounts: {}");
     }
     for (const RegionConfig& region : config.regions) CheckRegion(region);
+    if (parsed_.problems.empty() && CanonicalPolicyText(config).size() > kPolicyTextBytesMax) {
+      Problem(0, "tables", "all names and policies together are too long to travel",
+              "list fewer tables, or name fewer columns");
+    }
     std::sort(config.tables.begin(), config.tables.end(),
               [](const TableConfig& left, const TableConfig& right) {
                 return std::tie(left.schema, left.name) < std::tie(right.schema, right.name);
@@ -310,6 +257,32 @@ class ConfigReader {
                      [](const ConfigProblem& left, const ConfigProblem& right) {
                        return left.line < right.line;
                      });
+  }
+
+  // Names of regions and columns, now that all of them are known.
+  void FinishPolicies() {
+    Config& config = parsed_.config;
+    PolicySettings policies(config.regions, defaults_, parsed_.problems);
+    for (size_t at = 0; at < config.tables.size(); ++at) {
+      TableConfig& table = config.tables[at];
+      table.policy = policies.Finish(drafts_[at].policy, drafts_[at].shown, table.line);
+    }
+    policies.FinishDefaults();
+    RefuseEqualNames();
+  }
+
+  // Policies are found by schema.name without quotes, as relations of the stream are named.
+  void RefuseEqualNames() {
+    std::map<std::string, const TableConfig*> by_name;
+    for (const TableConfig& table : parsed_.config.tables) {
+      const auto [first, is_new] = by_name.emplace(table.QualifiedName(), &table);
+      if (is_new || first->second->policy == table.policy) continue;
+      Problem(table.line, "tables." + table.QualifiedName(),
+              fmt::format("another table has the same name without quotes, on line {}, and another "
+                          "policy",
+                          first->second->line),
+              "give both the same policy, or rename one");
+    }
   }
 
   void CheckRegion(const RegionConfig& region) {
@@ -333,8 +306,10 @@ class ConfigReader {
     }
   }
 
-  const Environment& environment_;
   ParsedConfig parsed_;
+  ConfigNodes nodes_;
+  PolicyDraft defaults_;
+  std::vector<TableDraft> drafts_;
   bool regions_seen_ = false;
   bool tables_seen_ = false;
   bool any_table_ = false;

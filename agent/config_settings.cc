@@ -5,7 +5,6 @@
 #include <charconv>
 
 #include <fmt/format.h>
-#include <librdkafka/rdkafka.h>
 
 #include "agent/config_values.h"
 
@@ -111,54 +110,28 @@ Fault AssignReplicationFactor(const std::string& value, SettingScope& scope) {
   return std::nullopt;
 }
 
-// A value of the documented words, of which this version has only the first.
-template <size_t Size>
-Fault CheckWord(std::string_view what, const std::array<std::string_view, Size>& words,
-                const std::string& value) {
-  if (value == words[0]) return std::nullopt;
-  if (std::find(words.begin(), words.end(), value) != words.end()) {
-    return SettingFault{fmt::format("{} '{}' is not available in this version", what, value),
-                        fmt::format("use '{}'", words[0])};
-  }
-  return SettingFault{fmt::format("unknown {}: '{}'", what, value),
-                      fmt::format("use '{}'", words[0])};
+Fault AssignPolicy(const std::string& value, SettingScope& scope) {
+  return ReadPolicyKind(value, *scope.policy);
 }
 
-Fault CheckPolicy(const std::string& value) {
-  constexpr std::array<std::string_view, 8> kWords = {
-      "last_write_wins", "first_write_wins", "region_priority", "versions",
-      "merge",           "custom",           "owner",           "error"};
-  return CheckWord("policy", kWords, value);
+Fault AssignOnDelete(const std::string& value, SettingScope& scope) {
+  return ReadOnDelete(value, *scope.policy);
 }
 
-Fault CheckOnDelete(const std::string& value) {
-  constexpr std::array<std::string_view, 3> kWords = {"newest_wins", "delete_wins", "update_wins"};
-  return CheckWord("on_delete", kWords, value);
+Fault AssignFunction(const std::string& value, SettingScope& scope) {
+  return ReadFunction(value, *scope.policy);
 }
 
-Fault AssignDefaultPolicy(const std::string& value, SettingScope& scope) {
-  scope.config.default_policy = value;
-  return CheckPolicy(value);
-}
-
-Fault AssignDefaultOnDelete(const std::string& value, SettingScope& scope) {
-  scope.config.default_on_delete = value;
-  return CheckOnDelete(value);
+Fault AssignFunctionTimeout(const std::string& value, SettingScope& scope) {
+  absl::Duration timeout;
+  Fault fault = ParseBoundedDuration(value, absl::Milliseconds(10), absl::Minutes(1), timeout);
+  if (!fault) scope.policy->function_timeout_ms = absl::ToInt64Milliseconds(timeout);
+  return fault;
 }
 
 Fault AssignMaxClockSkew(const std::string& value, SettingScope& scope) {
   return ParseBoundedDuration(value, absl::Milliseconds(100), absl::Hours(1),
                               scope.config.max_clock_skew);
-}
-
-Fault AssignTablePolicy(const std::string& value, SettingScope& scope) {
-  scope.table->policy = value;
-  return CheckPolicy(value);
-}
-
-Fault AssignTableOnDelete(const std::string& value, SettingScope& scope) {
-  scope.table->on_delete = value;
-  return CheckOnDelete(value);
 }
 
 const Setting kSettings[] = {
@@ -225,16 +198,24 @@ const Setting kSettings[] = {
     {"defaults", false, "mapping", "", "",
      "What holds for every table that does not say otherwise.", nullptr},
     {"defaults/policy", false, "policy", "last_write_wins", "last_write_wins",
-     "How a conflict is decided. `last_write_wins`: the row with the later commit time wins, and "
-     "with equal times the region "
-     "of the higher rank; the other one is kept in the conflict log. Other policies are not "
-     "available in this version.",
-     AssignDefaultPolicy},
-    {"defaults/on_delete", false, "policy", "newest_wins", "newest_wins",
-     "How a conflict between a delete and an update is decided. `newest_wins`: like any other two "
-     "writes. Other values are "
-     "not available in this version.",
-     AssignDefaultOnDelete},
+     "How a conflict in a table is decided; [policies.md](policies.md) says what each policy "
+     "promises and costs. `last_write_wins`: the row with the later commit time wins, and with "
+     "equal times the region of the higher rank. `first_write_wins`: the row with the earlier one. "
+     "`region_priority`: the row of the region that stands first in `priority`. `versions`: as "
+     "`last_write_wins`, and the others are kept for the application. `merge`: column by column. "
+     "`custom`: an SQL function of yours says. `error`: as `versions`, with an alert until a "
+     "person has decided. Whatever it is, a write that loses is in the conflict log.",
+     AssignPolicy},
+    {"defaults/on_delete", false, "`newest_wins`, `delete_wins` or `update_wins`", "newest_wins",
+     "newest_wins",
+     "Who wins when one region has deleted a row and another one has written it, and neither had "
+     "seen the other. `newest_wins`: a delete is a write like any other. With `last_write_wins` "
+     "this is the only value; every other policy takes all three.",
+     AssignOnDelete},
+    {"defaults/priority", false, "list of regions", "", "[us-east, eu-west]",
+     "For tables with the policy `region_priority` that have no list of their own: the regions, "
+     "the strongest first. Regions that are not named follow in the order of `regions`.",
+     nullptr},
     {"defaults/max_clock_skew", false, "duration, 100ms to 1h", "5s", "5s",
      "How far a transaction's commit time may lie ahead of this region's clock. Up to this the "
      "agent waits; beyond it the "
@@ -249,10 +230,40 @@ const Setting kSettings[] = {
      "unlisted tables are not checked while changes of other regions are applied.",
      nullptr},
     {"tables/*", true, "mapping, may be empty", "{}", "{}", "One table.", nullptr},
-    {"tables/*/policy", false, "policy", "the value of `defaults.policy`", "last_write_wins",
-     "As `defaults.policy`, for this table.", AssignTablePolicy},
-    {"tables/*/on_delete", false, "policy", "the value of `defaults.on_delete`", "newest_wins",
-     "As `defaults.on_delete`, for this table.", AssignTableOnDelete},
+    {"tables/*/policy", false, "policy", "the value of `defaults.policy`", "merge",
+     "As `defaults.policy`, for this table.", AssignPolicy},
+    {"tables/*/on_delete", false, "`newest_wins`, `delete_wins` or `update_wins`",
+     "the value of `defaults.on_delete`", "newest_wins", "As `defaults.on_delete`, for this table.",
+     AssignOnDelete},
+    {"tables/*/priority", false, "list of regions", "the value of `defaults.priority`",
+     "[us-east, eu-west]",
+     "With `region_priority` only, and required there (here or in `defaults`): the regions, the "
+     "strongest first. Regions that are not named follow in the order of `regions`.",
+     nullptr},
+    {"tables/*/columns", false, "mapping", "", "{quantity: counter, tags: add_wins_set}",
+     "With `merge` only: how each column is merged. Columns that are not named are `latest`. Names "
+     "as PostgreSQL has them, without SQL's quotes.",
+     nullptr},
+    {"tables/*/columns/*", false, "`latest`, `counter`, `max`, `min`, `add_wins_set` or `map`",
+     "latest", "counter",
+     "`latest`: the newest write that changed the column. `counter`: each increment counts once "
+     "(smallint, integer, bigint, numeric; NOT NULL). `max`, `min`: the highest or lowest of "
+     "concurrent writes (the same types, date, timestamp, timestamptz). `add_wins_set`: an array, "
+     "or a jsonb array, as a set in which an add beats a concurrent remove. `map`: a jsonb object, "
+     "the newest value of each key. Key columns are always `latest`.",
+     nullptr},
+    {"tables/*/groups", false, "list of lists of columns", "", "[[street, city, zip]]",
+     "With `merge` only: `latest` columns that win together, as one value, because they mean "
+     "something together only. A column is in one group at most.",
+     nullptr},
+    {"tables/*/function", false, "schema.function", "", "shop.resolve_price",
+     "With `custom` only, and required there: the SQL function that decides, with the signature "
+     "`(jsonb, jsonb, jsonb) RETURNS jsonb`; [policies.md](policies.md) says what it gets and what "
+     "it must not do. Written with its schema, quoted as names of tables are.",
+     AssignFunction},
+    {"tables/*/function_timeout", false, "duration, 10ms to 1m", "1s", "1s",
+     "With `custom` only: how long one call of the function may take. Beyond it the stream stops.",
+     AssignFunctionTimeout},
 };
 
 }  // namespace
@@ -263,48 +274,6 @@ const Setting* FindSetting(std::string_view path) {
   const auto found = std::find_if(std::begin(kSettings), std::end(kSettings),
                                   [&](const Setting& setting) { return setting.path == path; });
   return found == std::end(kSettings) ? nullptr : found;
-}
-
-std::optional<SettingFault> CheckKafkaProperty(const std::string& name, const std::string& value) {
-  constexpr std::array<std::string_view, 14> kOurs = {"acks",
-                                                      "request.required.acks",
-                                                      "enable.idempotence",
-                                                      "auto.offset.reset",
-                                                      "bootstrap.servers",
-                                                      "metadata.broker.list",
-                                                      "enable.auto.commit",
-                                                      "enable.auto.offset.store",
-                                                      "group.id",
-                                                      "transactional.id",
-                                                      "isolation.level",
-                                                      "enable.gapless.guarantee",
-                                                      "enable.partition.eof",
-                                                      "message.max.bytes"};
-  if (std::find(kOurs.begin(), kOurs.end(), name) != kOurs.end()) {
-    return SettingFault{"this setting belongs to pgduet", "remove it"};
-  }
-  rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  char message[512] = {};
-  const rd_kafka_conf_res_t result =
-      rd_kafka_conf_set(conf, name.c_str(), value.c_str(), message, sizeof(message));
-  rd_kafka_conf_destroy(conf);
-  if (result == RD_KAFKA_CONF_UNKNOWN) {
-    return SettingFault{"librdkafka does not know this setting",
-                        "see CONFIGURATION.md of librdkafka for the names"};
-  }
-  // The message can hold the value, so it is not passed on.
-  if (result != RD_KAFKA_CONF_OK) {
-    return SettingFault{"librdkafka refuses this value",
-                        "see CONFIGURATION.md of librdkafka for the values"};
-  }
-  return std::nullopt;
-}
-
-bool IsSecretKafkaProperty(std::string_view name) {
-  return name.find("password") != std::string_view::npos ||
-         name.find("secret") != std::string_view::npos ||
-         name.find("key.pem") != std::string_view::npos || name == "sasl.oauthbearer.config" ||
-         name == "ssl.key.pem";
 }
 
 }  // namespace pgduet

@@ -11,22 +11,18 @@
 #include <string_view>
 
 #include "agent/config.h"
+#include "agent/policy_draft.h"
 
 namespace pgduet {
-
-struct SettingFault {
-  std::string what;
-  std::string remedy;
-};
 
 // Where a value is stored: the part of the config that is being read.
 struct SettingScope {
   Config& config;
   RegionConfig* region = nullptr;
-  TableConfig* table = nullptr;
+  PolicyDraft* policy = nullptr;  // of one table, or of `defaults`
 };
 
-// nullptr: the key holds more keys.
+// nullptr: the key holds more keys, or lists; the reader knows which.
 using SettingAssign = std::optional<SettingFault> (*)(const std::string& value,
                                                       SettingScope& scope);
 
@@ -43,8 +39,8 @@ struct Setting {
 std::span<const Setting> Settings();
 const Setting* FindSetting(std::string_view path);
 
-// Checked by the reader for each entry of kafka/properties: known to librdkafka, and not one that
-// pgduet sets itself.
+// In config_kafka_property.cc. Checked by the reader for each entry of kafka/properties: known to
+// librdkafka, and not one that pgduet sets itself.
 std::optional<SettingFault> CheckKafkaProperty(const std::string& name, const std::string& value);
 bool IsSecretKafkaProperty(std::string_view name);
 

@@ -16,20 +16,24 @@ struct CommandLine {
   bool json = false;
 };
 
-// Reads the configuration for a command that needs one region. The exit code in `exit_code` when it
-// cannot.
-std::optional<pgduet::Invocation> Prepare(const CommandLine& line, int& exit_code) {
-  exit_code = pgduet::kExitUsage;
+// Nothing when it cannot be read; that has been said then.
+std::optional<pgduet::Config> ReadConfig(const CommandLine& line) {
   if (line.config_path.empty()) {
     std::fprintf(stderr, "no configuration was given; use --config FILE or PGDUET_CONFIG\n");
     return std::nullopt;
   }
   absl::StatusOr<pgduet::Config> config =
       pgduet::LoadConfig(line.config_path, pgduet::ProcessEnvironment());
-  if (!config.ok()) {
-    pgduet::Fail(config.status());
-    return std::nullopt;
-  }
+  if (config.ok()) return *std::move(config);
+  pgduet::Fail(config.status());
+  return std::nullopt;
+}
+
+// For a command that needs one region. The exit code in `exit_code` when it cannot run.
+std::optional<pgduet::Invocation> Prepare(const CommandLine& line, int& exit_code) {
+  exit_code = pgduet::kExitUsage;
+  std::optional<pgduet::Config> config = ReadConfig(line);
+  if (!config.has_value()) return std::nullopt;
   if (config->FindRegion(line.region) == nullptr) {
     std::string names;
     for (const pgduet::RegionConfig& region : config->regions) names += " " + region.name;
@@ -107,6 +111,14 @@ int main(int argc, char** argv) {
   show_command->add_option("id", id)->required();
   show_command->callback(with_region(
       [&](const pgduet::Invocation& one) { return pgduet::RunConflictsShow(one, id); }));
+
+  auto* policy = app.add_subcommand("policy", "How conflicts are decided");
+  policy->require_subcommand(1);
+  policy->add_subcommand("show", "What all regions must agree on, and its hash; needs no region")
+      ->callback([&] {
+        const std::optional<pgduet::Config> config = ReadConfig(line);
+        exit_code = config ? pgduet::RunPolicyShow(*config, line.json) : pgduet::kExitUsage;
+      });
 
   app.add_subcommand("version", "The version of this program")->callback([&] {
     exit_code = pgduet::RunVersion(line.json);

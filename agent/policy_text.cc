@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include "base/pg_connection.h"
+
 namespace pgduet {
 namespace {
 
@@ -22,6 +24,42 @@ std::string Escaped(std::string_view name) {
       text += byte;
     }
   }
+  return text;
+}
+
+std::string QuotedNames(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ",") + QuoteName(name);
+  return Escaped(text);
+}
+
+// Only what is not the default: a setting that a later version brings does not change the hash of
+// a file without it. In the order of the names, as DescribePolicyDifference expects.
+std::string DetailsOf(const TablePolicy& policy, const Config& config, const std::string& name) {
+  std::string text;
+  const auto add_line = [&](std::string_view key, std::string_view value) {
+    text += fmt::format("table.{}.{}={}\n", name, key, value);
+  };
+  std::vector<ColumnPolicy> columns = policy.columns;
+  std::sort(columns.begin(), columns.end(),
+            [](const ColumnPolicy& left, const ColumnPolicy& right) {
+              return left.column < right.column;
+            });
+  for (const ColumnPolicy& one : columns) {
+    if (one.kind != ColumnKind::kLatest)
+      add_line("column." + Escaped(QuoteName(one.column)), ColumnKindName(one.kind));
+  }
+  if (!policy.function.empty()) add_line("function", Escaped(policy.function));
+  if (policy.function_timeout_ms != TablePolicy().function_timeout_ms)
+    add_line("function_timeout", fmt::format("{}ms", policy.function_timeout_ms));
+  std::vector<std::vector<std::string>> groups = policy.groups;
+  for (std::vector<std::string>& group : groups) std::sort(group.begin(), group.end());
+  std::sort(groups.begin(), groups.end());
+  for (const std::vector<std::string>& group : groups) add_line("group", QuotedNames(group));
+  std::string priority;
+  for (const Rank rank : policy.priority)
+    priority += (priority.empty() ? "" : ",") + config.regions[rank].name;
+  if (!priority.empty()) add_line("priority", priority);
   return text;
 }
 
@@ -44,8 +82,9 @@ std::string CanonicalPolicyText(const Config& config) {
   });
   for (const TableConfig* table : tables) {
     const std::string name = Escaped(table->QuotedName());
-    text += fmt::format("table.{}.policy={}\n", name, table->policy);
-    text += fmt::format("table.{}.on_delete={}\n", name, table->on_delete);
+    text += fmt::format("table.{}.policy={}\n", name, PolicyName(table->policy.kind));
+    text += fmt::format("table.{}.on_delete={}\n", name, OnDeleteName(table->policy.on_delete));
+    text += DetailsOf(table->policy, config, name);
   }
   return text;
 }

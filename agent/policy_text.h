@@ -9,8 +9,9 @@
 namespace pgduet {
 
 // One setting a line, "name=value\n", in an order that does not depend on the file's: protocol,
-// group, set, regions by rank, tables by name. Line breaks and backslashes in names are escaped.
-// Two regions replicate only when it is equal.
+// group, set, regions by rank, tables by name; of a table its policy and delete rule, and what else
+// is not the default (regions by name, columns and groups sorted). Line breaks and backslashes in
+// names are escaped. Two regions replicate only when it is equal.
 std::string CanonicalPolicyText(const Config& config);
 
 // XXH3 of CanonicalPolicyText; travels in every record header. Never 0.

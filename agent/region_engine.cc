@@ -7,6 +7,8 @@
 #include "agent/direct_peer.h"
 #include "agent/names.h"
 #include "agent/policy_text.h"
+#include "agent/setup/findings.h"
+#include "agent/table_policies.h"
 #include "apply/target_session.h"
 #include "apply/wal_flush.h"
 #include "base/backoff.h"
@@ -46,8 +48,6 @@ double SecondsSince(CommitTime time) {
                    : std::max(0.0, absl::ToDoubleSeconds(absl::Now() - absl::FromUnixMicros(time)));
 }
 
-PolicyTables PoliciesOf(const Config& /*config*/) { return {}; }
-
 }  // namespace
 
 RegionEngine::RegionEngine(const Config& config, const RegionConfig& region,
@@ -55,7 +55,7 @@ RegionEngine::RegionEngine(const Config& config, const RegionConfig& region,
     : config_(config),
       region_(region),
       identity_(std::move(identity)),
-      policies_(PoliciesOf(config)),
+      policies_(VersionedTables(config)),
       apply_metrics_(registry, identity_.regions),
       capture_metrics_(registry),
       applied_(static_cast<int>(identity_.regions.size())),
@@ -140,6 +140,11 @@ absl::Status RegionEngine::Start() {
                                               .application_name = "pgduet start",
                                               .settings = PinnedSettings()}));
   PGDUET_RETURN_IF_ERROR(CheckCommitTimestamps(*connection));
+  // A counter on a column of text, say: what would be applied then, no later version could mend.
+  Findings findings;
+  CheckPolicies(config_, *connection, findings);
+  PGDUET_RETURN_IF_ERROR(connection->ConnectionStatus());
+  PGDUET_RETURN_IF_ERROR(FirstError(findings));
   PGDUET_RETURN_IF_ERROR(FlushWal(*connection));  // what is loaded now, a crash must not take back
   PGDUET_RETURN_IF_ERROR(LoadTombstones(*connection, registry_));
   PGDUET_RETURN_IF_ERROR(LoadHorizons(*connection, history_));

@@ -12,16 +12,6 @@ namespace {
 
 constexpr char kSavepoint[] = "SAVEPOINT pgduet_custom";
 
-// "schema.name", as the configuration has it, quoted.
-std::string QuotedFunction(const std::string& function) {
-  std::string quoted = "\"";
-  for (const char c : function) {
-    if (c == '"') quoted += '"';
-    quoted += c == '.' ? std::string("\".\"") : std::string(1, c);
-  }
-  return quoted + "\"";
-}
-
 std::string ContextOf(const Member& left, const Member& right, const RegionIdentity& identity,
                       const TargetTable& table) {
   const auto side = [&](const Member& member) {
@@ -67,11 +57,11 @@ absl::StatusOr<Argument> Call(PgPipeline& pipeline, const TargetTable& table,
                              .Add("SELECT set_config('statement_timeout', $1, true)",
                                   {std::to_string(policy.function_timeout_ms)}, {25})
                              .status());
-  PGDUET_ASSIGN_OR_RETURN(const size_t asked,
-                          pipeline.Add(fmt::format("SELECT {}({}, {}, ${}::jsonb)::text",
-                                                   QuotedFunction(policy.function), left_sql,
-                                                   right_sql, parameters.size()),
-                                       parameters, types));
+  PGDUET_ASSIGN_OR_RETURN(
+      const size_t asked,
+      pipeline.Add(fmt::format("SELECT {}({}, {}, ${}::jsonb)::text", policy.function, left_sql,
+                               right_sql, parameters.size()),
+                   parameters, types));
   PGDUET_RETURN_IF_ERROR(
       pipeline.Add("SELECT set_config('statement_timeout', '0', true)", {}).status());
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, pipeline.Run());

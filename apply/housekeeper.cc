@@ -218,7 +218,7 @@ absl::Status Housekeeper::RemoveSettledStates(absl::Time now) {
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult removed,
       connection_->Query(
-          "WITH settled AS (SELECT s.ctid FROM pgduet.row_state s WHERE NOT s.siblings AND NOT "
+          "WITH settled AS (SELECT s.ctid FROM pgduet.row_state s WHERE NOT s.needed AND NOT "
           "EXISTS (SELECT FROM unnest(s.newest) WITH ORDINALITY n (lsn, place) WHERE n.lsn > "
           "($1::pg_lsn[])[n.place]) LIMIT 20000 FOR UPDATE SKIP LOCKED) "
           "DELETE FROM pgduet.row_state s USING settled WHERE s.ctid = settled.ctid",

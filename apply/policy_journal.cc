@@ -7,6 +7,7 @@
 
 #include "apply/custom_function.h"
 #include "apply/policy_conflict.h"
+#include "apply/postgres_time.h"
 #include "apply/row_writes.h"
 #include "apply/wal_flush.h"
 #include "base/named_error.h"
@@ -43,6 +44,25 @@ bool SeenAll(const RowState& state, const AppliedVector& vector) {
 std::optional<RowImage> RowBefore(const RowWrite& write) {
   if (write.kind == ChangeKind::kInsert || write.old_row.empty()) return std::nullopt;
   return write.old_row;
+}
+
+absl::StatusOr<AppliedVector> AppliedSoFar(TargetSession& session) {
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult rows,
+      session.Query(fmt::format(
+          "SELECT DISTINCT ON (origin_rank) origin_rank, incarnation, sequence, commit_lsn, {} "
+          "FROM pgduet.progress ORDER BY origin_rank, sequence DESC",
+          MicrosecondsOf("commit_time"))));
+  AppliedVector vector;
+  for (int row = 0; row < rows.rows(); ++row) {
+    PGDUET_ASSIGN_OR_RETURN(const Lsn lsn, Lsn::Parse(rows.Text(row, 3)));
+    vector.Set(static_cast<Rank>(rows.Int(row, 0)),
+               {.incarnation = std::strtoull(std::string(rows.Text(row, 1)).c_str(), nullptr, 16),
+                .sequence = static_cast<uint64_t>(rows.Int(row, 2)),
+                .commit_lsn = lsn,
+                .commit_time = rows.Int(row, 4)});
+  }
+  return vector;
 }
 
 }  // namespace
@@ -93,7 +113,7 @@ absl::Status PolicyJournal::LoadPlace() {
     done_.chunk = place.Int(0, 1);
     vector_ = DecodeVector(std::string(place.Text(0, 2)));
   } else {
-    vector_ = applied_.Vector();
+    PGDUET_ASSIGN_OR_RETURN(vector_, AppliedSoFar(*session_));
   }
   durable_place_ = done_.lsn;
   applied_.PlaceDecoded(vector_);
@@ -180,16 +200,18 @@ absl::Status PolicyJournal::NoteTable(const TableGroups& table,
   for (size_t place = 0; place < table.groups.size(); ++place) {
     LocalRow row{.group = &table.groups[place], .known = std::move(known[place]), .stands = {}};
     for (const RowWrite& write : WritesOf(*table.table, *row.group, units)) {
-      if (!SeenAll(row.known.state, *write.vector)) {
+      // Where merged columns are hidden the write may show more than it wrote, here as elsewhere.
+      if (!SeenAll(row.known.state, *write.vector) || row.known.state.shadow) {
         PGDUET_RETURN_IF_ERROR(TakeContested(table, engine, row, write));
         continue;
       }
       std::optional<RowImage> visible = RowBefore(write);
       engine.Take(write, stable, row.known.state, visible);
+      row.known.row_stands = visible.has_value();
     }
     noted.push_back(std::move(row.known));
   }
-  return QueueRowStates(session_->pipeline(), table.table->oid, engine.shape(), noted,
+  return QueueRowStates(session_->pipeline(), table.table->oid, engine, noted,
                         identity_.regions.size());
 }
 
@@ -214,6 +236,7 @@ absl::Status PolicyJournal::TakeContested(const TableGroups& table, const RowEng
     PGDUET_RETURN_IF_ERROR(AskFunction(session_->pipeline(), *table.table, engine, row.known.state,
                                        identity_, visible));
   }
+  row.known.row_stands = visible.has_value();
   if (!settled) {
     if (engine.shape().policy.kind == PolicyKind::kMerge && !row.known.state.shadow)
       row.known.state.shadow = visible;

@@ -64,8 +64,11 @@ absl::Status PolicyPath::ApplySlice(const TableGroups& table, const RowEngine& e
   must_touch_.clear();
   for (Row& row : rows) PGDUET_RETURN_IF_ERROR(Show(table, engine, row));
   std::vector<KnownRow> known;
-  for (Row& row : rows) known.push_back(std::move(row.known));
-  PGDUET_RETURN_IF_ERROR(QueueRowStates(scope_.pipeline, table.table->oid, engine.shape(), known,
+  for (Row& row : rows) {
+    row.known.row_stands = row.visible.has_value();
+    known.push_back(std::move(row.known));
+  }
+  PGDUET_RETURN_IF_ERROR(QueueRowStates(scope_.pipeline, table.table->oid, engine, known,
                                         scope_.identity.regions.size()));
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
   for (const size_t result : must_touch_) {
@@ -137,7 +140,8 @@ absl::Status PolicyPath::Decide(const TableGroups& table, const RowEngine& engin
       PGDUET_RETURN_IF_ERROR(AskFunction(scope_.pipeline, *table.table, engine, row.known.state,
                                          scope_.identity, row.visible));
     }
-    row.merged = outcome.concurrent && engine.shape().policy.kind == PolicyKind::kMerge;
+    row.merged = engine.shape().policy.kind == PolicyKind::kMerge &&
+                 (outcome.concurrent || outcome.shown == Shown::kMerged);
     const bool missing = nothing_known && write.kind != ChangeKind::kInsert;
     if (outcome.concurrent || missing)
       PGDUET_RETURN_IF_ERROR(QueueLog(table, engine, row, write, outcome, stood));

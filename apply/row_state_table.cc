@@ -19,8 +19,9 @@ constexpr char kLockSql[] =
 
 constexpr char kWriteSql[] =
     "UPDATE pgduet.row_state s SET state = d.state, newest = d.newest::pg_lsn[], siblings = "
-    "d.siblings FROM unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[]) AS d (digest, "
-    "state, newest, siblings) WHERE s.relation = $1::oid AND s.key_digest = d.digest";
+    "d.siblings, needed = d.needed FROM unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], "
+    "$6::boolean[]) AS d (digest, state, newest, siblings, needed) WHERE s.relation = $1::oid AND "
+    "s.key_digest = d.digest";
 
 std::string LsnArray(const std::vector<Lsn>& lsns) {
   ArrayLiteral array;
@@ -68,21 +69,23 @@ absl::StatusOr<std::vector<KnownRow>> LockRowStates(PgPipeline& pipeline, Oid ta
   return rows;
 }
 
-absl::Status QueueRowStates(PgPipeline& pipeline, Oid table, const RowShape& shape,
+absl::Status QueueRowStates(PgPipeline& pipeline, Oid table, const RowEngine& engine,
                             const std::vector<KnownRow>& rows, size_t regions) {
   if (rows.empty()) return absl::OkStatus();
-  const std::vector<std::string> names = shape.Names();
-  ArrayLiteral digests, states, newest, siblings;
+  const std::vector<std::string> names = engine.shape().Names();
+  ArrayLiteral digests, states, newest, siblings, needed;
   for (const KnownRow& row : rows) {
     digests.Add(KeyDigest(row.key_text));
     states.Add(EncodeRowState(row.state, names));
     newest.Add(LsnArray(row.state.Newest(regions)));
-    siblings.Add(shape.policy.KeepsSiblings() && row.state.members.size() > 1 ? "t" : "f");
+    const bool several = row.state.members.size() > 1;
+    siblings.Add(engine.shape().policy.KeepsSiblings() && several ? "t" : "f");
+    needed.Add(engine.Settled(row.state, row.row_stands) ? "f" : "t");
   }
   return pipeline
       .Add(kWriteSql,
            {std::to_string(table), std::move(digests).Finish(), std::move(states).Finish(),
-            std::move(newest).Finish(), std::move(siblings).Finish()})
+            std::move(newest).Finish(), std::move(siblings).Finish(), std::move(needed).Finish()})
       .status();
 }
 

@@ -18,6 +18,7 @@ namespace pgduet {
 struct KnownRow {
   std::string key_text;
   RowState state;
+  bool row_stands = false;
 };
 
 // Locks and reads the entries of these keys (each once), runs the pipeline. In the keys' order.
@@ -26,7 +27,7 @@ absl::StatusOr<std::vector<KnownRow>> LockRowStates(PgPipeline& pipeline, Oid ta
                                                     const std::vector<std::string>& keys);
 
 // Queues the states. `regions`: how many the group has.
-absl::Status QueueRowStates(PgPipeline& pipeline, Oid table, const RowShape& shape,
+absl::Status QueueRowStates(PgPipeline& pipeline, Oid table, const RowEngine& engine,
                             const std::vector<KnownRow>& rows, size_t regions);
 
 }  // namespace pgduet

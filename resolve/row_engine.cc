@@ -81,10 +81,11 @@ Outcome RowEngine::Take(const RowWrite& taken, const AppliedVector& stable, RowS
   const bool deletes = write.kind == ChangeKind::kDelete;
   if (outcome.concurrent && !deletes)
     MemberOf(state, write.dot).row = Completed(write.new_row, visible ? *visible : nothing);
-  if (!outcome.concurrent) {
-    ShowAlone(write, std::move(merged), state, visible);
-  } else if (shape_.policy.kind == PolicyKind::kMerge) {
-    outcome.overflow = !ShowTogether(std::move(merged), state, visible);
+  if (shape_.policy.kind == PolicyKind::kMerge) {
+    outcome.overflow = !ShowColumns(write, outcome.concurrent, std::move(merged), state, visible);
+  } else if (!outcome.concurrent) {
+    visible = deletes ? std::nullopt
+                      : std::optional(Completed(write.new_row, visible ? *visible : nothing));
   } else if (shape_.policy.kind == PolicyKind::kCustom && Lives(state)) {
     outcome.shown = Shown::kFunction;
   } else {
@@ -96,30 +97,25 @@ Outcome RowEngine::Take(const RowWrite& taken, const AppliedVector& stable, RowS
   return outcome;
 }
 
-// It had seen all that is here: its own row is the row, as it is at its origin.
-void RowEngine::ShowAlone(const RowWrite& write, RowImage merged, RowState& state,
-                          std::optional<RowImage>& visible) const {
-  if (write.kind == ChangeKind::kDelete) {
-    state.shadow.reset();
-    if (shape_.policy.kind == PolicyKind::kMerge) state.shadow = std::move(merged);
-    visible.reset();
-    return;
-  }
-  const RowImage& from = !merged.empty() ? merged : visible ? *visible : write.old_row;
-  visible = Completed(write.new_row, from);
-  state.shadow.reset();
-}
-
-// Returns false when a counter shows its bound.
-bool RowEngine::ShowTogether(RowImage merged, RowState& state,
-                             std::optional<RowImage>& visible) const {
+// The merged columns become the row; what it cannot show goes to the shadow. A write that had seen
+// all others has said the same in its own words, unless something was hidden from it. Returns false
+// when a counter shows its bound.
+bool RowEngine::ShowColumns(const RowWrite& write, bool concurrent, RowImage merged,
+                            RowState& state, std::optional<RowImage>& visible) const {
   RowImage shown;
-  const bool in_bounds = ShowMerged(shape_, merged, shown);
-  const bool lives = Lives(state);
+  const bool in_bounds = concurrent ? ShowMerged(shape_, merged, shown)
+                                    : ShowOwn(shape_, write.new_row, merged, shown);
   state.shadow.reset();
-  if (!lives || !in_bounds) state.shadow = std::move(merged);
   visible.reset();
-  if (lives) visible = std::move(shown);
+  if (!Lives(state)) {
+    state.shadow = std::move(merged);
+    return true;
+  }
+  if (!in_bounds) state.shadow = std::move(merged);
+  // For ShowNewest: the row of a single member is what is visible, but for this.
+  if (!concurrent && shown != write.new_row)
+    MemberOf(state, write.dot).row = Completed(write.new_row, shown);
+  visible = std::move(shown);
   return in_bounds;
 }
 
@@ -130,11 +126,6 @@ Shown RowEngine::WhatShows(const RowWrite& write, const std::optional<RowImage>&
   if (deletes) return visible ? Shown::kMerged : Shown::kRemote;
   if (!visible) return stood ? Shown::kMerged : Shown::kLocal;
   return Completed(write.new_row, *visible) == *visible ? Shown::kRemote : Shown::kMerged;
-}
-
-RowImage RowEngine::Found(const RowWrite& local, const RowState& state) const {
-  const bool hidden = shape_.policy.kind == PolicyKind::kMerge && state.shadow;
-  return hidden ? *state.shadow : local.old_row;
 }
 
 bool RowEngine::Settled(const RowState& state, bool row_stands) const {

@@ -3,10 +3,12 @@
 //
 // For any set of writes, every region that has taken all of them shows the same row. The argument:
 //   - the members are the maximal elements of the writes taken, whatever the order;
-//   - a write that covers all that is here shows exactly its own row (at its origin the row was
-//     just that, and nothing is here that it had not seen);
-//   - else the visible row is a function of the members (picks), or of the merged columns, whose
-//     rules commute for concurrent writes (merge/*.h).
+//   - the visible row is a function of the members (picks), or of the merged columns, whose rules
+//     commute for concurrent writes (merge/*.h);
+//   - a write that covers all that is here shows its own row: it is the only member, and what it
+//     did to the columns is how its row differs from the one that it met. (Where something was
+//     hidden from it, a bound or a CHECK or a delete, the columns show that now: also at its
+//     origin.)
 // tests/resolve/row_engine_test.cc and tests/simulation/policies hold it against oracles.
 // Pure: no I/O, no clock, no logging.
 #pragma once
@@ -43,8 +45,8 @@ struct RowWrite {
   ChangeKind kind = ChangeKind::kUpdate;  // insert, update or delete
   // The origin's applied vector at that transaction; contains the dot itself.
   const AppliedVector* vector = nullptr;
-  // Merge tables: what the write found, all columns (RowEngine::Found); of an insert only where a
-  // deleted row had left something. Other tables: it may be empty, if `new_row` is whole.
+  // Update and delete in merge tables: the row that it met, all columns. Other tables: it may be
+  // empty, if `new_row` is whole.
   RowImage old_row;
   RowImage new_row;  // insert and update: absent cells are unchanged
 };
@@ -78,15 +80,9 @@ class RowEngine {
   Outcome Take(const RowWrite& taken, const AppliedVector& stable, RowState& state,
                std::optional<RowImage>& visible) const;
 
-  // What a local write that capture has just decoded has found: goes into its old_row before it is
-  // taken here and published. Merged columns that the row does not show (it is deleted, the
-  // database refused them, a counter is at its bound) are overwritten by the write all the same,
-  // and peers must know by how much.
-  RowImage Found(const RowWrite& local, const RowState& state) const;
-
-  // Whether a state that is stable says nothing that a write to come needs: it may go then. What
-  // a deleted row's counter holds of increments that no delete had seen has to be the same for
-  // all inserts to come, so it stays until one of them has overwritten it.
+  // Whether a state that is stable says nothing that a write to come needs: it may go then. Merged
+  // columns that the row does not show have to be the same for all writes to come, so they stay
+  // until one of them has brought them out.
   bool Settled(const RowState& state, bool row_stands) const;
 
   // The database refused the merged row: what is shown instead, equal everywhere (the newest
@@ -99,9 +95,8 @@ class RowEngine {
   static std::vector<const Member*> CustomOrder(const RowState& state);
 
  private:
-  void ShowAlone(const RowWrite& write, RowImage merged, RowState& state,
-                 std::optional<RowImage>& visible) const;
-  bool ShowTogether(RowImage merged, RowState& state, std::optional<RowImage>& visible) const;
+  bool ShowColumns(const RowWrite& write, bool concurrent, RowImage merged, RowState& state,
+                   std::optional<RowImage>& visible) const;
   bool Lives(const RowState& state) const;
   static Shown WhatShows(const RowWrite& write, const std::optional<RowImage>& stood,
                          const std::optional<RowImage>& visible);

@@ -77,6 +77,7 @@ struct Entry {
 struct ColumnState {
   // latest, max, min: the writes that no other one of this column covers. A single entry's value is
   // the column's, and not repeated here.
+  // counter: what was added while no row stood (RowEngine::Found needs to take some of it back).
   std::vector<Entry> entries;
   std::map<std::string, std::vector<Dot>> elements;  // add_wins_set: who added the element
   std::map<std::string, std::vector<Entry>> keys;    // map: who wrote the key, and what

@@ -63,7 +63,7 @@ struct TablePolicy {
   std::vector<ColumnPolicy> columns;
   // kMerge: `latest` columns that win together, as one value. A column is in one group at most.
   std::vector<std::vector<std::string>> groups;
-  // kCustom: schema-qualified name of the function, and how long one call may take.
+  // kCustom: schema-qualified name of the function, quoted for SQL, and how long one call may take.
   std::string function;
   int64_t function_timeout_ms = 1000;
 

@@ -30,6 +30,7 @@ int RunCheck(const Invocation& invocation) {
     CheckServer(invocation.config, self, **connection, findings);
     CheckRights(invocation.config, self, **connection, findings);
     CheckTables(invocation.config, **connection, findings);
+    CheckPolicies(invocation.config, **connection, findings);
     CheckSetup(invocation.config, self, **connection, findings);
   }
   CheckKafka(invocation.config, self, findings);

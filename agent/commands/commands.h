@@ -47,6 +47,9 @@ struct ConflictsOptions {
 int RunConflictsList(const Invocation& invocation, const ConflictsOptions& options);
 int RunConflictsShow(const Invocation& invocation, long id);
 
+// Needs no region: the answer is the group's.
+int RunPolicyShow(const Config& config, bool json);
+
 int RunVersion(bool json);
 
 // Prints the error as every command does: message, name, remedy. Returns kExitFailure.

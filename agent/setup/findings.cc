@@ -23,6 +23,15 @@ bool HasErrors(const Findings& findings) {
                      [](const Finding& one) { return one.severity == Severity::kError; });
 }
 
+absl::Status FirstError(const Findings& findings) {
+  for (const Finding& one : findings) {
+    if (one.severity == Severity::kError) {
+      return NamedError(absl::StatusCode::kFailedPrecondition, one.name, one.what, one.remedy);
+    }
+  }
+  return absl::OkStatus();
+}
+
 void AddStatus(Findings& findings, const absl::Status& status) {
   if (status.ok()) return;
   findings.push_back(

@@ -26,6 +26,8 @@ struct Finding {
 using Findings = std::vector<Finding>;
 
 bool HasErrors(const Findings& findings);
+// OK, or the first finding that is an error, under its name.
+absl::Status FirstError(const Findings& findings);
 void AddStatus(Findings& findings, const absl::Status& status);
 
 // The server's settings and room: versions, wal_level, slots, origins.
@@ -36,6 +38,9 @@ void CheckRights(const Config& config, const RegionConfig& region, PgConnection&
                  Findings& findings);
 // The configured tables: existence, keys, what replication cannot carry.
 void CheckTables(const Config& config, PgConnection& connection, Findings& findings);
+// The tables whose policy keeps versions: do their columns, old rows and functions allow it? The
+// agent asks this, too, when it starts.
+void CheckPolicies(const Config& config, PgConnection& connection, Findings& findings);
 // What `init` makes: sidecar, publication, slot.
 void CheckSetup(const Config& config, const RegionConfig& region, PgConnection& connection,
                 Findings& findings);

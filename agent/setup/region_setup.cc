@@ -73,6 +73,7 @@ absl::Status RegionSetup::Run() {
   PGDUET_RETURN_IF_ERROR(RefuseUnready());
   PGDUET_RETURN_IF_ERROR(MakeSidecar());
   PGDUET_RETURN_IF_ERROR(Grant());
+  PGDUET_RETURN_IF_ERROR(GuardAgainstTruncate());
   PGDUET_RETURN_IF_ERROR(MakePublication());
   PGDUET_RETURN_IF_ERROR(MakeOrigins());
   PGDUET_RETURN_IF_ERROR(MakeSlotsAndIdentity());
@@ -136,6 +137,7 @@ absl::Status RegionSetup::RefuseUnready() {
   Findings findings;
   CheckServer(config_, region_, *admin_, findings);
   CheckTables(config_, *admin_, findings);
+  CheckPolicies(config_, *admin_, findings);
   std::string list;
   for (const Finding& one : findings) {
     if (one.severity == Severity::kError)
@@ -190,8 +192,26 @@ absl::Status RegionSetup::Grant() {
     PGDUET_RETURN_IF_ERROR(Do(
         fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}", table.QuotedName(), role_),
         fmt::format("role may write {}", table.QualifiedName())));
+    if (!table.policy.function.empty()) PGDUET_RETURN_IF_ERROR(GrantFunction(table.policy));
   }
   return absl::OkStatus();
+}
+
+// As a rule everybody may call functions, and only the schema is closed.
+absl::Status RegionSetup::GrantFunction(const TablePolicy& policy) {
+  const std::string signature = policy.function + "(jsonb, jsonb, jsonb)";
+  const std::string schema = ParseTableName(policy.function).schema;
+  PGDUET_ASSIGN_OR_RETURN(
+      const bool may,
+      Exists(*admin_,
+             "SELECT 1 WHERE has_schema_privilege(to_regrole($1)::oid, $2, 'USAGE') AND "
+             "has_function_privilege(to_regrole($1)::oid, $3, 'EXECUTE')",
+             {role_, schema, signature}));
+  if (may) return absl::OkStatus();
+  PGDUET_RETURN_IF_ERROR(Do(fmt::format("GRANT USAGE ON SCHEMA {} TO {}", QuoteName(schema), role_),
+                            fmt::format("role may use schema {}", schema)));
+  return Do(fmt::format("GRANT EXECUTE ON FUNCTION {} TO {}", signature, role_),
+            fmt::format("role may call {}", signature));
 }
 
 absl::Status RegionSetup::MakePublication() {

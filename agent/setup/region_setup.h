@@ -27,6 +27,8 @@ class RegionSetup {
   absl::Status RefuseUnready();
   absl::Status MakeSidecar();
   absl::Status Grant();
+  absl::Status GrantFunction(const TablePolicy& policy);
+  absl::Status GuardAgainstTruncate();  // truncate_guard.cc
   absl::Status MakePublication();
   absl::Status MakeOrigins();
   absl::Status MakeSlotsAndIdentity();

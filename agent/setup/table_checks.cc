@@ -167,8 +167,10 @@ void CheckTable(const TableConfig& table, PgConnection& connection, Findings& fi
                         "The agent's role needs BYPASSRLS or ownership: it works with row_security "
                         "off and stops when rows would be hidden."});
   }
-  CheckUniqueKeys(table, oid, row->IsNull(0, 5) ? "0" : std::string(row->Text(0, 5)), connection,
-                  findings);
+  if (!table.policy.KeepsVersions()) {  // else: CheckPolicies
+    CheckUniqueKeys(table, oid, row->IsNull(0, 5) ? "0" : std::string(row->Text(0, 5)), connection,
+                    findings);
+  }
   CheckPartitions(table, oid, connection, findings);
   CheckTriggers(table, oid, connection, findings);
 }

@@ -49,6 +49,16 @@ void Canonicalise(ColumnKind kind, bool json, Cell& value) {
   }
 }
 
+bool Equivalent(ColumnKind kind, bool json, const Cell& left, const Cell& right) {
+  if (left == right) return true;
+  if (kind != ColumnKind::kCounter && kind != ColumnKind::kAddWinsSet && kind != ColumnKind::kMap)
+    return false;
+  Cell one = left, other = right;
+  Canonicalise(kind, json, one);
+  Canonicalise(kind, json, other);
+  return one == other;
+}
+
 void ForgetStable(const AppliedVector& stable, ColumnState& state) {
   // Values that compete are let go together: the one that is shown stays shown.
   if (AllStable(state.entries, stable)) state.entries.clear();

@@ -26,6 +26,9 @@ void MergeColumn(ColumnKind kind, bool json, const ColumnWrite& write, ColumnSta
                  Cell& value);
 // The same value in the form that all regions give it after a merge.
 void Canonicalise(ColumnKind kind, bool json, Cell& value);
+// Whether the two say the same, maybe in other words: sets in another order, 1.50 and 1.5, a NULL
+// where nothing is.
+bool Equivalent(ColumnKind kind, bool json, const Cell& left, const Cell& right);
 bool CountsAsZero(const Cell& counter);
 // Lets go of what every write to come has seen.
 void ForgetStable(const AppliedVector& stable, ColumnState& state);

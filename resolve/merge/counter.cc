@@ -1,4 +1,4 @@
-// counter: the sum of what each write added to what it had found. An insert adds its value to
+// counter: the sum of what each write added to the row that it met. An insert adds its value to
 // nothing, a delete takes away what it had seen, an assignment adds the difference. NULL and what
 // is not a finite number count as zero.
 #include "resolve/merge/column_merge.h"
@@ -16,7 +16,8 @@ Decimal NumberIn(const Cell& cell) {
 
 void MergeCounter(const ColumnWrite& write, Cell& value) {
   if (!write.after.known()) return;
-  const Decimal added = NumberIn(write.after) - NumberIn(write.before);
+  const Decimal added =
+      NumberIn(write.after) - (write.inserts ? Decimal() : NumberIn(write.before));
   if (added == Decimal()) return;
   value = Cell::Text((NumberIn(value) + added).ToString());
 }

@@ -94,4 +94,16 @@ bool ShowMerged(const RowShape& shape, RowImage& merged, RowImage& shown) {
   return in_bounds;
 }
 
+bool ShowOwn(const RowShape& shape, const RowImage& own, RowImage& merged, RowImage& shown) {
+  const RowImage sum = merged;
+  const bool in_bounds = ShowMerged(shape, merged, shown);
+  for (size_t column = 0; column < shape.columns.size() && column < own.size(); ++column) {
+    const ShapeColumn& one = shape.columns[column];
+    if (!own[column].known() || !Equivalent(one.kind, one.json, own[column], sum[column])) continue;
+    merged[column] = own[column];
+    shown[column] = own[column];
+  }
+  return in_bounds;
+}
+
 }  // namespace pgduet

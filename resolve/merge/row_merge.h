@@ -21,4 +21,8 @@ bool CountersAreZero(const RowShape& shape, const RowImage& row);
 // beyond the bounds of its type: then `shown` has the bound in its place.
 bool ShowMerged(const RowShape& shape, RowImage& merged, RowImage& shown);
 
+// The same after a write that had seen all others: its own words where they say what the merged
+// columns say (its order of a set's elements, its digits).
+bool ShowOwn(const RowShape& shape, const RowImage& own, RowImage& merged, RowImage& shown);
+
 }  // namespace pgduet

@@ -126,6 +126,7 @@ CREATE TABLE IF NOT EXISTS pgduet.row_state (
   state       text NOT NULL,
   newest      pg_lsn[] NOT NULL,
   siblings    boolean NOT NULL DEFAULT false, -- several versions that the application has to see
+  needed      boolean NOT NULL DEFAULT false, -- stays when everybody has seen it: siblings, or merged columns that the row does not show
   PRIMARY KEY (relation, key_digest)
 );
 CREATE INDEX IF NOT EXISTS row_state_siblings ON pgduet.row_state (relation) WHERE siblings;
@@ -248,6 +249,13 @@ BEGIN
   GET DIAGNOSTICS touched = ROW_COUNT;
   IF touched > 0 THEN RETURN; END IF;
   EXECUTE format('INSERT INTO %1$s (%2$s) SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1)', for_table, names) USING key || new_row;
+END $function$;
+
+-- Version 3. Which rows a truncate had seen cannot be told afterwards; versions of rows could not be decided in the same way everywhere.
+CREATE OR REPLACE FUNCTION pgduet.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $function$
+BEGIN
+  RAISE EXCEPTION 'TRUNCATE of %.% is not possible: its conflict policy in pgduet keeps versions of rows', TG_TABLE_SCHEMA, TG_TABLE_NAME
+    USING HINT = 'Use DELETE.', ERRCODE = 'object_not_in_prerequisite_state';
 END $function$;
 
 -- What this file makes is of this version (schemas/sidecar.h).

@@ -23,8 +23,7 @@ TEST(ConfigReaderTest, ASoundFileGivesItsValuesAndTheDefaults) {
   EXPECT_EQ(config.max_clock_skew, absl::Seconds(5));
   ASSERT_EQ(config.tables.size(), 1u);
   EXPECT_EQ(config.tables[0].QualifiedName(), "public.accounts");
-  EXPECT_EQ(config.tables[0].policy, "last_write_wins");
-  EXPECT_EQ(config.tables[0].on_delete, "newest_wins");
+  EXPECT_EQ(config.tables[0].policy, TablePolicy());
 }
 
 TEST(ConfigReaderTest, RanksAreThePlacesInTheFileAndTablesAreSorted) {
@@ -62,8 +61,8 @@ const Mistake kMistakes[] = {
      "pgduet.yaml:2: transprot: unknown key; did you mean 'transport'?"},
     {"UnknownKeyFarFromAll", "group: shop", "group: shop\nx1y2z3w4: 1",
      "x1y2z3w4: unknown key; the keys here are: group, transport"},
-    {"KeyOfALaterVersion", "accounts: {}", "accounts: {columns: {a: counter}}",
-     "columns: this setting is not available in this version; remove it"},
+    {"KeyOfALaterVersion", "accounts: {}", "accounts: {owner: us-east}",
+     "owner: this setting is not available in this version; remove it"},
     {"DuplicateKey", "group: shop", "group: shop\ngroup: other",
      "pgduet.yaml:2: group: duplicate key, first on line 1"},
     {"MissingGroup", "group: shop\n", "", "group: the setting is missing; add 'group: shop'"},
@@ -97,10 +96,11 @@ const Mistake kMistakes[] = {
     {"DuplicateTable", "public.accounts: {}", "public.a: {}\n  '\"public\".a': {}",
      "duplicate table, first on line 6"},
     {"OwnSchema", "public.accounts", "pgduet.conflict", "tables of schema pgduet cannot replicate"},
-    {"PolicyOfALaterVersion", "accounts: {}", "accounts: {policy: merge}",
-     "policy 'merge' is not available in this version"},
+    {"PolicyOfALaterVersion", "accounts: {}", "accounts: {policy: owner}",
+     "policy 'owner' is not available in this version"},
     {"UnknownPolicy", "accounts: {}", "accounts: {policy: best}",
-     "unknown policy: 'best'; use 'last_write_wins'"},
+     "pgduet.yaml:6: tables.public.accounts.policy: unknown policy: 'best'; use last_write_wins, "
+     "first_write_wins, region_priority, versions, merge, custom or error\n"},
     {"ClockSkew", "group: shop", "group: shop\ndefaults: {max_clock_skew: 2h}",
      "duration out of bounds: '2h'; use 100ms to 1h"},
     {"Duration", "group: shop", "group: shop\nkafka: {retention_min: week}",

@@ -1,6 +1,7 @@
 #include "agent/config_settings.h"
 
 #include <set>
+#include <tuple>
 
 #include <gtest/gtest.h>
 
@@ -12,8 +13,8 @@ TEST(ConfigSettingsTest, DocumentedExamplesAreTaken) {
     if (setting.assign == nullptr || setting.example.empty()) continue;
     Config config;
     RegionConfig region;
-    TableConfig table;
-    SettingScope scope{config, &region, &table};
+    PolicyDraft policy;
+    SettingScope scope{config, &region, &policy};
     EXPECT_FALSE(setting.assign(std::string(setting.example), scope).has_value()) << setting.path;
   }
 }
@@ -24,21 +25,24 @@ TEST(ConfigSettingsTest, TheDefaultsOfTheTableAreThoseOfTheStructs) {
     RegionConfig region;
     region.http.clear();
     config.max_clock_skew = config.kafka_retention_min = absl::ZeroDuration();
-    config.default_policy.clear();
-    config.default_on_delete.clear();
-    SettingScope scope{config, &region, nullptr};
+    PolicyDraft policy;
+    SettingScope scope{config, &region, &policy};
     const Setting* setting = FindSetting(path);
     EXPECT_FALSE(setting->assign(std::string(setting->fallback), scope).has_value()) << path;
-    return std::pair(config, region);
+    return std::tuple(config, region, policy);
   };
   const Config defaults;
-  EXPECT_EQ(assigned("transport").first.transport, defaults.transport);
-  EXPECT_EQ(assigned("defaults/policy").first.default_policy, defaults.default_policy);
-  EXPECT_EQ(assigned("defaults/on_delete").first.default_on_delete, defaults.default_on_delete);
-  EXPECT_EQ(assigned("defaults/max_clock_skew").first.max_clock_skew, defaults.max_clock_skew);
-  EXPECT_EQ(assigned("kafka/retention_min").first.kafka_retention_min,
+  EXPECT_EQ(std::get<Config>(assigned("transport")).transport, defaults.transport);
+  EXPECT_EQ(std::get<PolicyDraft>(assigned("defaults/policy")).kind, TablePolicy().kind);
+  EXPECT_EQ(std::get<PolicyDraft>(assigned("defaults/on_delete")).on_delete,
+            TablePolicy().on_delete);
+  EXPECT_EQ(std::get<PolicyDraft>(assigned("tables/*/function_timeout")).function_timeout_ms,
+            TablePolicy().function_timeout_ms);
+  EXPECT_EQ(std::get<Config>(assigned("defaults/max_clock_skew")).max_clock_skew,
+            defaults.max_clock_skew);
+  EXPECT_EQ(std::get<Config>(assigned("kafka/retention_min")).kafka_retention_min,
             defaults.kafka_retention_min);
-  EXPECT_EQ(assigned("regions/*/http").second.http, RegionConfig().http);
+  EXPECT_EQ(std::get<RegionConfig>(assigned("regions/*/http")).http, RegionConfig().http);
 }
 
 TEST(ConfigSettingsTest, EveryKeyStandsOnceUnderAMappingAndIsExplained) {

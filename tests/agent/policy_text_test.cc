@@ -12,9 +12,7 @@ Config Sample() {
   config.group = "shop";
   config.regions = {{.name = "us-east", .rank = 0, .postgres = "host=a"},
                     {.name = "eu-west", .rank = 1, .postgres = "host=b"}};
-  config.tables = {
-      {.schema = "public", .name = "b", .policy = "last_write_wins", .on_delete = "newest_wins"},
-      {.schema = "public", .name = "a", .policy = "last_write_wins", .on_delete = "newest_wins"}};
+  config.tables = {{.schema = "public", .name = "b"}, {.schema = "public", .name = "a"}};
   return config;
 }
 
@@ -55,15 +53,75 @@ TEST(PolicyTextTest, EverythingThatDecidesConflictsMatters) {
               std::swap(config.regions[0].name, config.regions[1].name);
             }));
   EXPECT_NE(hash, hash_with([](Config& config) { config.tables.pop_back(); }));
-  EXPECT_NE(hash, hash_with([](Config& config) { config.tables[0].policy = "merge"; }));
-  EXPECT_NE(hash, hash_with([](Config& config) { config.tables[0].on_delete = "delete_wins"; }));
+  EXPECT_NE(hash,
+            hash_with([](Config& config) { config.tables[0].policy.kind = PolicyKind::kMerge; }));
+  EXPECT_NE(hash, hash_with([](Config& config) {
+              config.tables[0].policy.on_delete = OnDelete::kDeleteWins;
+            }));
   EXPECT_NE(hash, hash_with([](Config& config) { config.tables[0].schema = "other"; }));
+}
+
+std::string LinesBeyond(const Config& config) {
+  std::string text = CanonicalPolicyText(config);
+  const size_t at = text.find(".on_delete=newest_wins\n");
+  return at == std::string::npos ? text : text.substr(at + 23);
+}
+
+TEST(PolicyTextTest, WhatIsNotTheDefaultStandsBehindItsTable) {
+  Config config = Sample();
+  config.tables = {{.schema = "public", .name = "a"}};
+  TablePolicy& policy = config.tables[0].policy;
+  EXPECT_EQ(LinesBeyond(config), "");
+  policy.kind = PolicyKind::kRegionPriority;
+  policy.priority = {1, 0};
+  EXPECT_EQ(LinesBeyond(config), "table.\"public\".\"a\".priority=eu-west,us-east\n");
+  policy = {.kind = PolicyKind::kCustom, .function = "\"shop\".\"f\""};
+  EXPECT_EQ(LinesBeyond(config), "table.\"public\".\"a\".function=\"shop\".\"f\"\n");
+  policy.function_timeout_ms = 250;
+  EXPECT_EQ(LinesBeyond(config),
+            "table.\"public\".\"a\".function=\"shop\".\"f\"\n"
+            "table.\"public\".\"a\".function_timeout=250ms\n");
+}
+
+TEST(PolicyTextTest, ColumnsAndGroupsAreSortedAndLatestIsTheDefault) {
+  Config config = Sample();
+  config.tables = {{.schema = "public", .name = "a"}};
+  TablePolicy& policy = config.tables[0].policy;
+  policy = {
+      .kind = PolicyKind::kMerge,
+      .columns = {{"n", ColumnKind::kCounter}, {"l", ColumnKind::kLatest}, {"b", ColumnKind::kMax}},
+      .groups = {{"z", "y"}, {"x", "d\"q"}}};
+  EXPECT_EQ(LinesBeyond(config),
+            "table.\"public\".\"a\".column.\"b\"=max\n"
+            "table.\"public\".\"a\".column.\"n\"=counter\n"
+            "table.\"public\".\"a\".group=\"d\"\"q\",\"x\"\n"
+            "table.\"public\".\"a\".group=\"y\",\"z\"\n");
+  Config other = config;
+  std::reverse(other.tables[0].policy.columns.begin(), other.tables[0].policy.columns.end());
+  std::reverse(other.tables[0].policy.groups.begin(), other.tables[0].policy.groups.end());
+  std::erase_if(other.tables[0].policy.columns,
+                [](const ColumnPolicy& one) { return one.kind == ColumnKind::kLatest; });
+  EXPECT_EQ(PolicyHash(other), PolicyHash(config));
+}
+
+// What version 0.1 gave for this configuration: peers that run it must not see another hash.
+TEST(PolicyTextTest, TheHashOfAFileWithoutNewSettingsIsTheOldOne) {
+  EXPECT_EQ(PolicyHash(Sample()), 0xf1492029605ce9d9u);
+}
+
+TEST(PolicyTextTest, ANameOfAColumnCannotForgeALine) {
+  Config config = Sample();
+  config.tables = {{.schema = "public", .name = "a"}};
+  config.tables[0].policy = {.kind = PolicyKind::kMerge,
+                             .columns = {{"a\nregion.9=x", ColumnKind::kCounter}},
+                             .groups = {{"b\nc", "d"}}};
+  const std::string text = CanonicalPolicyText(config);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3 + 2 + 2 + 2);
 }
 
 TEST(PolicyTextTest, ANameCannotForgeALine) {
   Config config = Sample();
-  config.tables = {
-      {.schema = "public", .name = "a\nregion.9=x\r\\", .policy = "p", .on_delete = "d"}};
+  config.tables = {{.schema = "public", .name = "a\nregion.9=x\r\\"}};
   const std::string text = CanonicalPolicyText(config);
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3 + 2 + 2);
   EXPECT_NE(text.find(R"(a\nregion.9=x\r\\)"), std::string::npos);

@@ -73,7 +73,7 @@ tables:
         ("dbname=shop", "dbnam=shop password=sesame", ["bad.yaml:5", "regions.a.postgres", "bad connection string"]),
         ("  b:", "  a:", ["bad.yaml:6", "regions.a", "duplicate key", "line 4"]),
         ("item: {}", "item: {}\n  public.item: {}", ["bad.yaml:10", "tables.public.item", "duplicate key"]),
-        ("item: {}", "item: {policy: versions}", ["bad.yaml:9", "tables.public.item.policy", "'versions'", "last_write_wins"]),
+        ("item: {}", "item: {policy: versions, columns: {n: counter}}", ["bad.yaml:9", "tables.public.item.columns", "'merge'", "'versions'"]),
         ("item: {}", "item: {policy: latest_wins}", ["bad.yaml:9", "tables.public.item.policy", "'latest_wins'"]),
         ("item: {}", "item: {on_delete: delete_wins}", ["bad.yaml:9", "tables.public.item.on_delete", "newest_wins"]),
         ("public.item: {}", "item: {}", ["bad.yaml:9", "tables.item", "schema.table"]),

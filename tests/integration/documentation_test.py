@@ -21,7 +21,7 @@ ERROR_FORMS = [
     rf"\bRenamed\([^;]*?absl::StatusCode::\w+,\s*{NAME}",
     rf"\b(?:Problem|Foreign)\(\s*{NAME}",
     rf"\badd\(\s*{NAME},\s*fmt::format",  # transport/kafka_admin.cc
-    rf"\bError\(findings,\s*{NAME}",
+    rf"\bError\(\s*findings,\s*{NAME}",
     rf"\{{\s*Severity::\w+,\s*{NAME}",
     rf'\{{\s*"[0-9A-Z]{{2,5}}",\s*{NAME}',  # apply/refused_statement.cc: by SQLSTATE
     rf"ErrorRow\{{\s*\w+,\s*absl::StatusCode::\w+,\s*{NAME}",

@@ -30,6 +30,19 @@ class PolicyColumns : public PolicyWrites {
         return Register(set, column);
     }
   }
+  bool SayTheSame(const Cell& left, const Cell& right, size_t column) const {
+    const bool json = shape_.columns[column].json;
+    switch (shape_.columns[column].kind) {
+      case ColumnKind::kCounter:
+        return Number(left) == Number(right);
+      case ColumnKind::kAddWinsSet:
+        return ElementsIn(left, json) == ElementsIn(right, json);
+      case ColumnKind::kMap:
+        return Pairs(left) == Pairs(right);
+      default:
+        return left == right;
+    }
+  }
   // True when the value is beyond its type.
   static bool Bound(const ShapeColumn& column, Cell& cell) {
     if (column.high.empty()) return false;
@@ -55,7 +68,7 @@ class PolicyColumns : public PolicyWrites {
   Cell Counter(const Taken& set, size_t column) const {
     long long sum = 0;
     for (const int one : Those(set, [](int) { return true; })) {
-      sum -= Number(writes_[one].found[column]);
+      if (writes_[one].stood) sum -= Number((*writes_[one].stood)[column]);
       if (!writes_[one].deletes()) sum += Number(writes_[one].after[column]);
     }
     return Cell::Text(NumberText(sum));

@@ -68,7 +68,7 @@ class PolicyDelivery {
     Outcome outcome = subject_.take(engine_, row_write, Stable(), site_);
     if (outcome.shown == Shown::kFunction)
       site_.visible = AskFunction(RowEngine::CustomOrder(site_.state));
-    const bool merged = history_.shape.policy.kind == PolicyKind::kMerge && outcome.concurrent;
+    const bool merged = history_.shape.policy.kind == PolicyKind::kMerge;
     if (merged && site_.visible && BreaksCheck(*site_.visible))
       engine_.ShowNewest(site_.state, site_.visible);
     return outcome;

@@ -31,14 +31,11 @@ inline AppliedVector VectorWith(AppliedVector vector, const Dot& dot) {
   return vector;
 }
 
-// What capture publishes: where the row does not show its merged columns, they are the old row.
-inline void Send(Chance& chance, const RowShape& shape, PolicyWrite& write) {
-  const bool merge = shape.policy.kind == PolicyKind::kMerge;
-  const bool shown = write.stood && *write.stood == write.found;
+// What capture publishes.
+inline void Send(Chance& chance, PolicyWrite& write) {
   write.sent_new = write.after;
   if (write.stood) write.sent_old = *write.stood;
-  if (merge && !shown && write.past.any()) write.sent_old = write.found;
-  if (write.kind != ChangeKind::kUpdate || !(merge ? shown : true)) return;
+  if (write.kind != ChangeKind::kUpdate) return;
   // Large values that the statement did not touch.
   for (size_t column = 0; column < write.after.size(); ++column) {
     if (write.after[column] == (*write.stood)[column] && chance.Percent(20))
@@ -50,8 +47,7 @@ inline void Send(Chance& chance, const RowShape& shape, PolicyWrite& write) {
 inline void FillWrite(Chance& chance, const RowShape& shape, const Oracle& oracle,
                       PolicyWrite& write) {
   write.stood = oracle.Visible(write.past);
-  write.found = shape.policy.kind == PolicyKind::kMerge || !write.stood ? oracle.Found(write.past)
-                                                                        : *write.stood;
+  write.found = write.stood ? *write.stood : oracle.Found(write.past);
   write.kind = !write.stood         ? ChangeKind::kInsert
                : chance.Percent(25) ? ChangeKind::kDelete
                                     : ChangeKind::kUpdate;
@@ -61,7 +57,7 @@ inline void FillWrite(Chance& chance, const RowShape& shape, const Oracle& oracl
                                                       : RandomRow(chance, shape);
     } while (shape.policy.kind == PolicyKind::kMerge && BreaksCheck(write.after));
   }
-  Send(chance, shape, write);
+  Send(chance, write);
 }
 
 inline PolicyHistory RandomPolicyHistory(uint64_t seed, const RowShape& shape, int regions,

@@ -9,9 +9,9 @@
 //   the column; max and min the highest and lowest
 //              of those that no other one of them has seen
 //
-// "Found" is the merged row at the writer's place, shown or not: a deleted row keeps what its
-// deletes had not seen, and an insert overwrites that. Values that are no finite number count as
-// zero.
+// "Found" is the row that the writer met; where it met none, the merged row that is not shown: an
+// insert overwrites what it had seen of sets and maps. What a counter holds that no delete had seen
+// comes back with the next insert. Values that are no finite number count as zero.
 #pragma once
 
 #include <algorithm>
@@ -40,19 +40,23 @@ class Oracle : public PolicyWrites {
     }
     return newest;
   }
-  // The merged row, shown or not.
+  // The merged row, shown or not. In the last writer's words, where they say the same.
   RowImage Found(const Taken& set) const {
     RowImage row(shape_.columns.size(), Cell::Null());
     if (set.none()) return row;
     const std::optional<int> last = Last(set);
-    if (last && !writes_[*last].deletes()) return writes_[*last].after;
-    for (size_t column = 0; column < row.size(); ++column)
+    for (size_t column = 0; column < row.size(); ++column) {
       row[column] = columns_.Merged(set, column);
+      if (last && !writes_[*last].deletes() &&
+          columns_.SayTheSame(writes_[*last].after[column], row[column], column))
+        row[column] = writes_[*last].after[column];
+    }
     return row;
   }
   std::optional<RowImage> Visible(const Taken& set) const {
     if (set.none()) return std::nullopt;
-    if (const std::optional<int> last = Last(set)) return RowOf(*last);
+    const std::optional<int> last = Last(set);
+    if (last && shape_.policy.kind != PolicyKind::kMerge) return RowOf(*last);
     if (shape_.policy.kind != PolicyKind::kMerge && shape_.policy.kind != PolicyKind::kCustom)
       return RowOf(Pick(set));
     if (!Lives(set)) return std::nullopt;
@@ -64,7 +68,6 @@ class Oracle : public PolicyWrites {
   }
   bool Overflows(const Taken& set) const {
     RowImage row = Found(set);
-    if (Last(set)) return false;
     bool beyond = false;
     for (size_t column = 0; column < row.size(); ++column)
       beyond |= PolicyColumns::Bound(shape_.columns[column], row[column]);

@@ -119,9 +119,6 @@ std::vector<Fault> MergeFaults() {
   const auto twice = Before([](RowWrite& write, AppliedVector&, Site&) {
     if (write.kind == ChangeKind::kUpdate) write.old_row[3] = Cell::Null();
   });
-  const auto found_unsaid = Before([](RowWrite& write, AppliedVector&, Site&) {
-    if (write.kind == ChangeKind::kInsert) write.old_row.clear();
-  });
   const auto by_clock = Before([](RowWrite& write, AppliedVector& stable, Site& site) {
     stable = *write.vector;
     for (const Member& member : site.state.members)
@@ -141,7 +138,6 @@ std::vector<Fault> MergeFaults() {
     return EncodeRowState(less, names);
   };
   return {{"a delta counts in full again", kMergeRule, twice, 20},
-          {"an insert does not say what was left of the row", kMergeRule, found_unsaid, 200},
           {"forgotten by clock", kMergeRule, by_clock, 50},
           {"the columns of deleted rows are forgotten", kMergeRule, no_shadow, 20},
           {"dots of sets are ignored", kMergeRule, WithoutStatesOf(ColumnKind::kAddWinsSet), 20},

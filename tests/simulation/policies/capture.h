@@ -70,18 +70,11 @@ class Capture {
     }
     if (!world_.protocol.journal_first) co_return;
     co_await Pause(world_, 1, 5, 30);
-    for (Change& change : published.changes) AddFound(change);
     if (!world_.protocol.vector_from_wal) {
       published.vector = region_.Applied();
       published.vector.Set(region_.rank, published.position);
     }
     region_.topic.push_back(std::move(published));
-  }
-  void AddFound(Change& change) {
-    if (!world_.protocol.found_travels) return;
-    if (!world_.protocol.found_kept && !journaled_here_) return;
-    const RowImage* found = region_.database.Found(at_, change.row);
-    if (found != nullptr) change.old_row = *found;
   }
 
   // Tells the oracle of the write, once.
@@ -99,10 +92,11 @@ class Capture {
     write.kind = change.kind;
     write.vector = vector_;
     if (change.kind != ChangeKind::kInsert) write.stood = change.old_row;
-    const bool claimed = world_.whole_deletes[change.row.first];
-    if (claimed && write.stood != oracle.Visible(write.past))
+    const bool merges = shape.policy.kind == PolicyKind::kMerge;
+    if (!merges && world_.whole_deletes[change.row.first] &&
+        write.stood != oracle.Visible(write.past))
       throw Violation("a local write has not seen what its vector says");
-    if (shape.policy.kind == PolicyKind::kMerge) write.found = oracle.Found(write.past);
+    if (merges) write.found = write.stood ? *write.stood : oracle.Found(write.past);
     write.after = change.new_row;
     history.push_back(std::move(write));
   }
@@ -114,8 +108,7 @@ class Capture {
   }
 
   Task<void> Journal(const WalRecord& record) {
-    journaled_here_ = at_ > region_.database.journaled();
-    if (!journaled_here_ && world_.protocol.journal_once) co_return;
+    if (at_ <= region_.database.journaled() && world_.protocol.journal_once) co_return;
     if (world_.protocol.journal_sees) {
       while (region_.database.Running(record.xid)) co_await Step{};
     }
@@ -131,20 +124,18 @@ class Capture {
 
   Task<void> Take(Transaction& transaction, const WalRecord& record, const Change& change) {
     RowState state = region_.database.StateOf(change.row);
-    RowWrite write{.dot = DotOf(record.time),
-                   .kind = change.kind,
-                   .vector = &vector_,
-                   .old_row = change.old_row,
-                   .new_row = change.new_row};
-    RowImage found = world_.EngineOf(change.row).Found(write, state);
-    if (found != write.old_row) transaction.effects.found[{at_, change.row}] = found;
-    if (world_.protocol.found_travels) write.old_row = std::move(found);
+    const RowWrite write{.dot = DotOf(record.time),
+                         .kind = change.kind,
+                         .vector = &vector_,
+                         .old_row = change.old_row,
+                         .new_row = change.new_row};
     std::optional<RowImage> visible;
     if (change.kind != ChangeKind::kInsert) visible = change.old_row;
     const bool seen_all =
         std::all_of(state.members.begin(), state.members.end(),
                     [&](const Member& member) { return member.dot.CoveredBy(vector_); });
-    if (seen_all || !world_.protocol.journal_shows) {
+    // Where merged columns are hidden the write may show more than it wrote.
+    if ((seen_all && !state.shadow) || !world_.protocol.journal_shows) {
       TakeInto(region_, change.row, write, state, visible, transaction.effects);
     } else {
       const Xid writer = record.xid;
@@ -180,7 +171,6 @@ class Capture {
   World& world_;
   Lsn at_;
   AppliedVector vector_;  // at this place
-  bool journaled_here_ = false;
 };
 
 }  // namespace pgduet::policy_simulation

@@ -48,7 +48,6 @@ struct Effects {
   std::map<RowId, std::optional<RowState>> states;
   std::map<Rank, Progress> progress;
   std::optional<Lsn> journaled;
-  std::map<std::pair<Lsn, RowId>, RowImage> found;
   std::vector<TakenNote> taken;
 };
 
@@ -126,7 +125,6 @@ class Database {
     }
     for (auto& [rank, progress] : effects.progress) progress_[rank] = std::move(progress);
     if (effects.journaled) journaled_ = std::max(journaled_, *effects.journaled);
-    found_.merge(effects.found);
     taken_.insert(taken_.end(), effects.taken.begin(), effects.taken.end());
     End(transaction);
   }
@@ -146,10 +144,6 @@ class Database {
   const std::map<RowId, RowState>& states() const { return states_; }
   const Progress& progress(Rank rank) { return progress_[rank]; }
   Lsn journaled() const { return journaled_; }
-  const RowImage* Found(Lsn lsn, RowId row) const {
-    const auto at = found_.find({lsn, row});
-    return at == found_.end() ? nullptr : &at->second;
-  }
   const std::vector<TakenNote>& taken() const { return taken_; }
   const std::vector<WalRecord>& wal() const { return wal_; }
   Lsn end() const { return Lsn(wal_.size()); }
@@ -179,7 +173,6 @@ class Database {
   std::map<RowId, StoredRow> rows_;
   std::map<RowId, RowState> states_;
   std::map<Rank, Progress> progress_;
-  std::map<std::pair<Lsn, RowId>, RowImage> found_;
   std::vector<TakenNote> taken_;
   Lsn journaled_;
   std::vector<WalRecord> wal_;

@@ -18,8 +18,6 @@ struct Protocol {
   bool journal_shows = true;    // writes the merged row when something had come in between
   bool journal_own_row = true;  // but only over the very row of that transaction
   bool journal_sees = true;     // waits until the transaction can be seen
-  bool found_travels = true;    // the old row is what was found, shown or not
-  bool found_kept = true;       // also when the agent ends before it has published
   bool vector_from_wal = true;  // else what is applied when the record is published
   // The applier.
   bool causal_hold = true;

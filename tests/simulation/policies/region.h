@@ -158,7 +158,7 @@ inline Outcome TakeInto(Region& region, RowId row, const RowWrite& write, RowSta
   Outcome outcome = engine.Take(write, region.Stable(), state, visible);
   if (outcome.shown == Shown::kFunction)
     visible = testing::AskFunction(RowEngine::CustomOrder(state));
-  const bool merged = engine.shape().policy.kind == PolicyKind::kMerge && outcome.concurrent;
+  const bool merged = engine.shape().policy.kind == PolicyKind::kMerge;
   if (merged && visible && testing::BreaksCheck(*visible)) engine.ShowNewest(state, visible);
   effects.taken.push_back({row, write.dot, outcome.concurrent});
   return outcome;
