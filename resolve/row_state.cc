@@ -51,7 +51,8 @@ RowImage RowIn(const Json& json, const std::vector<std::string>& names) {
 Json ToJson(const std::vector<Entry>& entries) {
   Json json = Json::array();
   for (const Entry& entry : entries) {
-    Json one = {ToJson(entry.dot)};
+    // Not {...}: of a single element GCC makes an array, and Clang the element.
+    Json one = Json::array({ToJson(entry.dot)});
     if (entry.value.known()) one.push_back(ToJson(entry.value));
     json.push_back(std::move(one));
   }

@@ -15,39 +15,17 @@
 #pragma once
 
 #include <algorithm>
-#include <bitset>
-#include <cctype>
-#include <cstdlib>
-#include <map>
 #include <optional>
-#include <set>
-#include <string>
 #include <vector>
 
-#include "tests/resolve/policy_rows.h"
+#include "tests/resolve/policy_columns.h"
 
 namespace pgduet::testing {
 
-constexpr size_t kWritesMax = 256;
-// Write number i of a row has bit i.
-using Taken = std::bitset<kWritesMax>;
-
-struct PolicyWrite {
-  Dot dot;
-  ChangeKind kind = ChangeKind::kInsert;
-  AppliedVector vector;
-  Taken past;                     // without itself
-  std::optional<RowImage> stood;  // the visible row that it met
-  RowImage found;                 // see above; nulls when there was nothing
-  RowImage after;                 // whole; empty after a delete
-  RowImage sent_old, sent_new;    // what travels
-  bool deletes() const { return kind == ChangeKind::kDelete; }
-};
-
-class Oracle {
+class Oracle : public PolicyWrites {
  public:
   Oracle(const RowShape& shape, const std::vector<PolicyWrite>& writes)
-      : shape_(shape), writes_(writes) {}
+      : PolicyWrites(shape, writes), columns_(shape, writes) {}
 
   std::vector<int> Members(const Taken& set) const {
     std::vector<int> members = Those(set, [](int) { return true; });
@@ -68,9 +46,9 @@ class Oracle {
     if (set.none()) return row;
     const std::optional<int> last = Last(set);
     for (size_t column = 0; column < row.size(); ++column) {
-      row[column] = Merged(set, column);
+      row[column] = columns_.Merged(set, column);
       if (last && !writes_[*last].deletes() &&
-          SayTheSame(writes_[*last].after[column], row[column], column))
+          columns_.SayTheSame(writes_[*last].after[column], row[column], column))
         row[column] = writes_[*last].after[column];
     }
     return row;
@@ -85,50 +63,18 @@ class Oracle {
     if (shape_.policy.kind == PolicyKind::kCustom) return AskAboutMembers(set);
     RowImage row = Found(set);
     for (size_t column = 0; column < row.size(); ++column)
-      Bound(shape_.columns[column], row[column]);
+      PolicyColumns::Bound(shape_.columns[column], row[column]);
     return BreaksCheck(row) ? RowOf(Newest(Living(set))) : row;
   }
   bool Overflows(const Taken& set) const {
     RowImage row = Found(set);
     bool beyond = false;
     for (size_t column = 0; column < row.size(); ++column)
-      beyond |= Bound(shape_.columns[column], row[column]);
+      beyond |= PolicyColumns::Bound(shape_.columns[column], row[column]);
     return beyond;
   }
 
-  // In hundredths.
-  static long long Number(const Cell& cell) {
-    if (cell.kind != Cell::Kind::kText || cell.text == "NaN") return 0;
-    const long double value = std::strtold(cell.text.c_str(), nullptr) * 100;
-    return static_cast<long long>(value < 0 ? value - 0.5 : value + 0.5);
-  }
-
  private:
-  template <typename Condition>
-  std::vector<int> Those(const Taken& set, const Condition& condition) const {
-    std::vector<int> those;
-    for (int write = 0; write < static_cast<int>(writes_.size()); ++write) {
-      if (set[write] && condition(write)) those.push_back(write);
-    }
-    return those;
-  }
-  std::vector<int> Maximal(const std::vector<int>& among) const {
-    std::vector<int> maximal;
-    for (const int one : among) {
-      const bool seen = std::any_of(among.begin(), among.end(),
-                                    [&](int other) { return writes_[other].past[one]; });
-      if (!seen) maximal.push_back(one);
-    }
-    return maximal;
-  }
-  bool Newer(int one, int other) const {
-    return writes_[one].dot.version() > writes_[other].dot.version();
-  }
-  int Newest(const std::vector<int>& among) const {
-    int newest = among.front();
-    for (const int one : among) newest = Newer(one, newest) ? one : newest;
-    return newest;
-  }
   // The write that has seen all others.
   std::optional<int> Last(const Taken& set) const {
     const std::vector<int> members = Members(set);
@@ -190,197 +136,7 @@ class Oracle {
     return AskFunction(pointers);
   }
 
-  bool SayTheSame(const Cell& left, const Cell& right, size_t column) const {
-    const bool json = shape_.columns[column].json;
-    switch (shape_.columns[column].kind) {
-      case ColumnKind::kCounter:
-        return Number(left) == Number(right);
-      case ColumnKind::kAddWinsSet:
-        return Elements(left, json) == Elements(right, json);
-      case ColumnKind::kMap:
-        return Pairs(left) == Pairs(right);
-      default:
-        return left == right;
-    }
-  }
-  Cell Merged(const Taken& set, size_t column) const {
-    switch (shape_.columns[column].kind) {
-      case ColumnKind::kCounter:
-        return Counter(set, column);
-      case ColumnKind::kAddWinsSet:
-        return Set(set, column);
-      case ColumnKind::kMap:
-        return Map(set, column);
-      default:
-        return Register(set, column);
-    }
-  }
-
-  Cell Counter(const Taken& set, size_t column) const {
-    long long sum = 0;
-    for (const int one : Those(set, [](int) { return true; })) {
-      if (writes_[one].stood) sum -= Number((*writes_[one].stood)[column]);
-      if (!writes_[one].deletes()) sum += Number(writes_[one].after[column]);
-    }
-    return Cell::Text(NumberText(sum));
-  }
-  static std::string NumberText(long long hundredths) {
-    const long long size = std::llabs(hundredths);
-    std::string text = (hundredths < 0 ? "-" : "") + std::to_string(size / 100);
-    if (size % 100 == 0) return text;
-    const std::string rest = std::to_string(100 + size % 100).substr(1);
-    return text + "." + (rest[1] == '0' ? rest.substr(0, 1) : rest);
-  }
-  // True when the value is beyond its type.
-  static bool Bound(const ShapeColumn& column, Cell& cell) {
-    if (column.high.empty()) return false;
-    const long long number = Number(cell);
-    if (number > Number(Cell::Text(column.high))) {
-      cell = Cell::Text(column.high);
-    } else if (number < Number(Cell::Text(column.low))) {
-      cell = Cell::Text(column.low);
-    } else {
-      return false;
-    }
-    return true;
-  }
-
-  bool Changes(int write, size_t column) const {
-    const PolicyWrite& one = writes_[write];
-    if (one.deletes()) return false;
-    if (one.kind == ChangeKind::kInsert) return true;
-    if (shape_.columns[column].group < 0) return one.after[column] != one.found[column];
-    for (size_t mate = 0; mate < shape_.columns.size(); ++mate) {
-      if (shape_.columns[mate].group == shape_.columns[column].group &&
-          one.after[mate] != one.found[mate])
-        return true;
-    }
-    return false;
-  }
-  Cell Register(const Taken& set, size_t column) const {
-    const std::vector<int> writers =
-        Maximal(Those(set, [&](int write) { return Changes(write, column); }));
-    if (writers.empty()) return Cell::Null();
-    int best = writers.front();
-    for (const int one : writers) best = Beats(one, best, column) ? one : best;
-    return writes_[best].after[column];
-  }
-  bool Beats(int one, int best, size_t column) const {
-    const ColumnKind kind = shape_.columns[column].kind;
-    const Cell& left = writes_[one].after[column];
-    const Cell& right = writes_[best].after[column];
-    if (kind != ColumnKind::kLatest) {
-      if (left.kind != right.kind) return left.kind == Cell::Kind::kText;
-      if (Number(left) != Number(right))
-        return (Number(left) > Number(right)) == (kind == ColumnKind::kMax);
-    }
-    return Newer(one, best);
-  }
-
-  // Cuts a value that is made of these words.
-  static std::vector<std::string> Cut(std::string inside, const std::string& separator,
-                                      const std::vector<std::string>& words) {
-    std::vector<std::string> found;
-    inside += separator;
-    while (inside.size() > separator.size()) {
-      const auto word = std::find_if(words.begin(), words.end(), [&](const std::string& one) {
-        return inside.starts_with(one + separator);
-      });
-      if (word == words.end()) return {"unreadable: " + inside};
-      found.push_back(*word);
-      inside.erase(0, word->size() + separator.size());
-    }
-    return found;
-  }
-  static std::string Inside(const Cell& cell) {
-    return cell.kind == Cell::Kind::kText ? cell.text.substr(1, cell.text.size() - 2) : "";
-  }
-
-  std::set<std::string> Elements(const Cell& cell, bool json) const {
-    const auto words = Cut(Inside(cell), SeparatorOf(json), WordsOf(json));
-    return {words.begin(), words.end()};
-  }
-  std::set<std::string> ElementsFound(int write, size_t column) const {
-    return Elements(writes_[write].found[column], shape_.columns[column].json);
-  }
-  std::set<std::string> ElementsAfter(int write, size_t column) const {
-    if (writes_[write].deletes()) return {};
-    return Elements(writes_[write].after[column], shape_.columns[column].json);
-  }
-  Cell Set(const Taken& set, size_t column) const {
-    const bool json = shape_.columns[column].json;
-    std::vector<std::string> present;
-    for (const std::string& word : std::set(WordsOf(json).begin(), WordsOf(json).end())) {
-      const auto adds = [&](int write) {
-        return ElementsAfter(write, column).contains(word) &&
-               (writes_[write].kind == ChangeKind::kInsert ||
-                !ElementsFound(write, column).contains(word));
-      };
-      const auto removes = [&](int write) {
-        return !ElementsAfter(write, column).contains(word) &&
-               ElementsFound(write, column).contains(word);
-      };
-      const std::vector<int> removals = Those(set, removes);
-      const std::vector<int> additions = Those(set, [&](int write) {
-        return adds(write) && std::none_of(removals.begin(), removals.end(), [&](int removal) {
-                 return writes_[removal].past[write];
-               });
-      });
-      if (!additions.empty()) present.push_back(word);
-    }
-    std::sort(present.begin(), present.end(), NumbersFirst);
-    return Cell::Text(json ? Enclosed(present, '[', ']', ", ") : Enclosed(present, '{', '}', ","));
-  }
-  static bool NumbersFirst(const std::string& left, const std::string& right) {
-    const auto number = [](const std::string& word) {
-      return std::isdigit(static_cast<unsigned char>(word.back())) != 0;
-    };
-    if (number(left) != number(right)) return number(left);
-    if (number(left)) return Number(Cell::Text(left)) < Number(Cell::Text(right));
-    return left < right;
-  }
-
-  static std::map<std::string, std::string> Pairs(const Cell& cell) {
-    static const std::vector<std::string> kPairs = [] {
-      std::vector<std::string> pairs;
-      for (const std::string& key : kKeyWords) {
-        for (const std::string& value : kJsonWords) pairs.push_back(key + ": " + value);
-      }
-      return pairs;
-    }();
-    std::map<std::string, std::string> map;
-    for (const std::string& pair : Cut(Inside(cell), ", ", kPairs)) {
-      for (const std::string& key : kKeyWords) {
-        if (pair.starts_with(key + ": ")) map[key] = pair.substr(key.size() + 2);
-      }
-    }
-    return map;
-  }
-  Cell Map(const Taken& set, size_t column) const {
-    std::vector<std::string> present;
-    for (const std::string& key : std::set(kKeyWords.begin(), kKeyWords.end())) {
-      const auto value_in = [&](const Cell& cell) -> std::optional<std::string> {
-        const auto pairs = Pairs(cell);
-        const auto at = pairs.find(key);
-        return at == pairs.end() ? std::nullopt : std::optional(at->second);
-      };
-      const auto after = [&](int write) {
-        return writes_[write].deletes() ? std::nullopt : value_in(writes_[write].after[column]);
-      };
-      const std::vector<int> writers = Maximal(Those(set, [&](int write) {
-        const auto found = value_in(writes_[write].found[column]);
-        const bool inserts = writes_[write].kind == ChangeKind::kInsert;
-        return after(write) != found || (inserts && after(write));
-      }));
-      std::vector<int> values = writers;
-      std::erase_if(values, [&](int write) { return !after(write); });
-      if (!values.empty()) present.push_back(key + ": " + *after(Newest(values)));
-    }
-    return Cell::Text(Enclosed(present, '{', '}', ", "));
-  }
-
-  const RowShape& shape_;
-  const std::vector<PolicyWrite>& writes_;
+  const PolicyColumns columns_;
 };
 
 }  // namespace pgduet::testing

@@ -162,6 +162,8 @@ inline std::optional<RowImage> AskFunction(const std::vector<const Member*>& mem
   for (const Member* member : members) {
     if (member->deleted) {
       ++deleted;
+    } else if (!member->row) {
+      return std::nullopt;  // it should have one
     } else if (!row) {
       row = member->row;
     } else {

@@ -1,9 +1,8 @@
 // Runs of the model: none breaks a promise, and each part of the protocol that is left out is
 // noticed.
 //
-//   PGDUET_SIMULATION_RUNS=20000 simulation_test    more runs
-//   PGDUET_SIMULATION_SEED=17 simulation_test       one run, with its history when it breaks a
-//   promise
+//   ./dev simulate --runs 20000     more runs
+//   ./dev simulate --seed 17        one run, with its history when it breaks a promise
 #include <cstdlib>
 #include <iostream>
 #include <optional>
