@@ -16,6 +16,7 @@
 namespace pgduet {
 namespace {
 
+constexpr absl::Duration kVisiblePatience = absl::Seconds(5);
 constexpr absl::Duration kPlaceInterval = absl::Milliseconds(500);
 constexpr char kOriginRegion[] = "policies";
 
@@ -130,6 +131,7 @@ void PolicyJournal::RemoteApplied(Rank origin, const Position& position) {
 bool PolicyJournal::Noted(const LocalTransaction& transaction) {
   chunk_ = transaction.commit_lsn == current_ ? chunk_ + 1 : 0;
   current_ = transaction.commit_lsn;
+  current_xid_ = transaction.xid;
   return current_ < done_.lsn || (current_ == done_.lsn && chunk_ <= done_.chunk);
 }
 
@@ -215,8 +217,25 @@ absl::Status PolicyJournal::NoteTable(const TableGroups& table,
                         identity_.regions.size());
 }
 
+absl::Status PolicyJournal::AwaitVisible() {
+  const absl::Time patience = absl::Now() + kVisiblePatience;
+  while (true) {
+    PGDUET_ASSIGN_OR_RETURN(
+        const size_t asked,
+        session_->pipeline().Add("SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = "
+                                 "'transactionid' AND transactionid = $1::xid)",
+                                 {std::to_string(current_xid_)}, {25}));
+    PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, session_->pipeline().Run());
+    if (!results[asked].Bool(0, 0)) return absl::OkStatus();
+    if (absl::Now() > patience)
+      return absl::UnavailableError("a commit that is decoded does not become visible");
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+}
+
 absl::Status PolicyJournal::TakeContested(const TableGroups& table, const RowEngine& engine,
                                           LocalRow& row, const RowWrite& write) {
+  PGDUET_RETURN_IF_ERROR(AwaitVisible());
   PGDUET_ASSIGN_OR_RETURN(
       std::vector<VisibleRow> stands,
       ReadVisibleRows(session_->pipeline(), *table.table, {row.group->key_text}));

@@ -62,6 +62,8 @@ class PolicyJournal {
   bool Noted(const LocalTransaction& transaction);
   absl::Status Note(const LocalTransaction& transaction, const ChangeBatch& batch);
   absl::Status NoteTable(const TableGroups& table, const std::vector<ApplyUnit>& units);
+  // Capture may be ahead of the server, which writes a commit before it shows it.
+  absl::Status AwaitVisible();
   absl::Status TakeContested(const TableGroups& table, const RowEngine& engine, LocalRow& row,
                              const RowWrite& write);
   absl::Status QueueLog(const TableGroups& table, const RowEngine& engine, const LocalRow& row,
@@ -81,6 +83,7 @@ class PolicyJournal {
   Place done_;            // by this run and earlier ones
   Lsn current_;           // the transaction that is passing, and its chunk
   int64_t chunk_ = -1;
+  uint32_t current_xid_ = 0;
   Lsn decoded_through_;
   struct Unflushed {
     Lsn place;

@@ -19,6 +19,19 @@ absl::Status DecoderBehind() {
                     "capture has not reached this moment yet");
 }
 
+// A whole row of this key that one of the writes has seen or made: valid where it was.
+std::optional<RowImage> ClaimOf(const std::vector<RowWrite>& writes) {
+  const auto whole = [](const RowImage& row) {
+    return !row.empty() &&
+           std::all_of(row.begin(), row.end(), [](const Cell& cell) { return cell.known(); });
+  };
+  for (const RowWrite& write : writes) {
+    if (whole(write.new_row)) return write.new_row;
+    if (whole(write.old_row)) return write.old_row;
+  }
+  return std::nullopt;
+}
+
 template <typename Rows>
 std::vector<std::string> KeysOf(const Rows& rows) {
   std::vector<std::string> keys;
@@ -52,10 +65,7 @@ absl::Status PolicyPath::Apply(const TableGroups& table, const TablePolicy& poli
 
 absl::Status PolicyPath::ApplySlice(const TableGroups& table, const RowEngine& engine,
                                     std::vector<Row> rows, const std::vector<ApplyUnit>& units) {
-  PGDUET_ASSIGN_OR_RETURN(std::vector<VisibleRow> stands,
-                          ReadVisibleRows(scope_.pipeline, *table.table, KeysOf(rows)));
-  for (size_t place = 0; place < rows.size(); ++place)
-    rows[place].stands = std::move(stands[place]);
+  PGDUET_RETURN_IF_ERROR(ReadRows(table, rows, units));
   PGDUET_RETURN_IF_ERROR(Explain(rows));
   PGDUET_RETURN_IF_ERROR(LockKnown(table, engine, rows));
   PGDUET_RETURN_IF_ERROR(ReadAgain(table, rows));
@@ -78,6 +88,41 @@ absl::Status PolicyPath::ApplySlice(const TableGroups& table, const RowEngine& e
   return absl::OkStatus();
 }
 
+absl::Status PolicyPath::ReadRows(const TableGroups& table, std::vector<Row>& rows,
+                                  const std::vector<ApplyUnit>& units) {
+  PGDUET_ASSIGN_OR_RETURN(std::vector<VisibleRow> stands,
+                          ReadVisibleRows(scope_.pipeline, *table.table, KeysOf(rows)));
+  for (size_t place = 0; place < rows.size(); ++place)
+    rows[place].stands = std::move(stands[place]);
+  return Claim(table, rows, units);
+}
+
+absl::Status PolicyPath::Claim(const TableGroups& table, std::vector<Row>& rows,
+                               const std::vector<ApplyUnit>& units) {
+  std::vector<std::pair<Row*, size_t>> claims;
+  for (Row& row : rows) {
+    if (row.stands.row) continue;
+    row.claim = ClaimOf(WritesOf(*table.table, *row.group, units));
+    if (!row.claim) continue;
+    PGDUET_ASSIGN_OR_RETURN(const std::optional<size_t> put,
+                            QueueVisibleRow(scope_.pipeline, *table.table, row.group->key_text,
+                                            std::nullopt, row.claim));
+    claims.emplace_back(&row, *put);
+  }
+  if (claims.empty()) return absl::OkStatus();
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
+  for (const auto& [row, put] : claims) {
+    if (results[put].affected() > 0) continue;
+    // Somebody's insert was first.
+    row->claim.reset();
+    PGDUET_ASSIGN_OR_RETURN(std::vector<VisibleRow> stands,
+                            ReadVisibleRows(scope_.pipeline, *table.table, {row->group->key_text}));
+    row->stands = std::move(stands.front());
+    waits_ = true;
+  }
+  return absl::OkStatus();
+}
+
 // The row's last writer is a local transaction that the journal may not know yet.
 bool PolicyPath::Unexplained(const VisibleRow& row) const {
   if (!row.row || row.own || row.time == kOldestTime) return false;
@@ -86,9 +131,10 @@ bool PolicyPath::Unexplained(const VisibleRow& row) const {
 }
 
 absl::Status PolicyPath::Explain(const std::vector<Row>& rows) {
-  const bool explained = std::none_of(rows.begin(), rows.end(), [&](const Row& row) {
-    return !row.stands.row || Unexplained(row.stands);
-  });
+  const bool explained =
+      !std::exchange(waits_, false) && std::none_of(rows.begin(), rows.end(), [&](const Row& row) {
+        return !row.stands.row || Unexplained(row.stands);
+      });
   if (explained) return absl::OkStatus();
   const absl::Status reached = barrier_.Wait(kBarrierWithLocks, stop_);
   return absl::IsDeadlineExceeded(reached) ? DecoderBehind() : reached;
@@ -107,7 +153,7 @@ absl::Status PolicyPath::LockKnown(const TableGroups& table, const RowEngine& en
 absl::Status PolicyPath::ReadAgain(const TableGroups& table, std::vector<Row>& rows) {
   std::vector<Row*> missing;
   for (Row& row : rows) {
-    if (!row.stands.row) missing.push_back(&row);
+    if (!row.stands.row && !row.claim) missing.push_back(&row);
   }
   if (missing.empty()) return absl::OkStatus();
   std::vector<std::string> keys;
@@ -173,15 +219,16 @@ absl::Status PolicyPath::QueueLog(const TableGroups& table, const RowEngine& eng
 }
 
 absl::Status PolicyPath::Show(const TableGroups& table, const RowEngine& engine, Row& row) {
-  if (row.visible == row.stands.row) return absl::OkStatus();
+  const std::optional<RowImage>& placed = row.claim ? row.claim : row.stands.row;
+  if (row.visible == placed) return absl::OkStatus();
   if (careful_ && row.merged && row.visible) {
     PGDUET_ASSIGN_OR_RETURN(const bool refused, RefusedByCheck(*table.table, row));
     if (!refused) return absl::OkStatus();
     engine.ShowNewest(row.known.state, row.visible);
   }
-  PGDUET_ASSIGN_OR_RETURN(const std::optional<size_t> must_touch,
-                          QueueVisibleRow(scope_.pipeline, *table.table, row.group->key_text,
-                                          row.stands.row, row.visible));
+  PGDUET_ASSIGN_OR_RETURN(
+      const std::optional<size_t> must_touch,
+      QueueVisibleRow(scope_.pipeline, *table.table, row.group->key_text, placed, row.visible));
   if (must_touch) must_touch_.push_back(*must_touch);
   return absl::OkStatus();
 }
@@ -195,9 +242,9 @@ absl::StatusOr<bool> PolicyPath::RefusedByCheck(const TargetTable& table, const 
   for (const size_t result : std::exchange(must_touch_, {})) {
     if (before[result].affected() == 0) return DecoderBehind();
   }
-  PGDUET_ASSIGN_OR_RETURN(
-      const std::optional<size_t> must_touch,
-      QueueVisibleRow(pipeline, table, row.group->key_text, row.stands.row, row.visible));
+  PGDUET_ASSIGN_OR_RETURN(const std::optional<size_t> must_touch,
+                          QueueVisibleRow(pipeline, table, row.group->key_text,
+                                          row.claim ? row.claim : row.stands.row, row.visible));
   const absl::StatusOr<std::vector<PgResult>> written = pipeline.Run();
   if (!written.ok()) {
     if (SqlState(written.status()) != "23514") return written.status();

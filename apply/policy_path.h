@@ -5,7 +5,9 @@
 // A row that stands must be explained: its last local writer must have passed capture, which has
 // told the journal (apply/policy_journal.h) what it did. Where it has not, or where there is no row
 // and perhaps a local delete that capture has not reached, the path waits for the decoder's barrier
-// first. Row locks come before the locks on pgduet.row_state, because the journal needs the latter.
+// first. So that no local write can come to a key without a row between the barrier and our commit,
+// the change's own row is put there before (a claim): local inserts wait for it as for any insert.
+// Row locks come before the locks on pgduet.row_state, because the journal needs the latter.
 //
 // One thread; inside an open apply transaction. Errors: Aborted/decoder_behind: roll back, await
 // the barrier without locks, apply again.
@@ -40,12 +42,17 @@ class PolicyPath {
   struct Row {
     const KeyGroup* group = nullptr;
     VisibleRow stands;
+    std::optional<RowImage> claim;  // what was put where no row stood
     KnownRow known;
     std::optional<RowImage> visible;  // as it has to stand
     bool merged = false;
   };
   absl::Status ApplySlice(const TableGroups& table, const RowEngine& engine, std::vector<Row> rows,
                           const std::vector<ApplyUnit>& units);
+  absl::Status ReadRows(const TableGroups& table, std::vector<Row>& rows,
+                        const std::vector<ApplyUnit>& units);
+  absl::Status Claim(const TableGroups& table, std::vector<Row>& rows,
+                     const std::vector<ApplyUnit>& units);
   absl::Status Explain(const std::vector<Row>& rows);
   bool Unexplained(const VisibleRow& row) const;
   absl::Status LockKnown(const TableGroups& table, const RowEngine& engine, std::vector<Row>& rows);
@@ -66,6 +73,7 @@ class PolicyPath {
   std::stop_token stop_;
   ApplyCounts& counts_;
   AppliedVector stable_;
+  bool waits_ = false;              // a row was met whose writer has to be explained
   std::vector<size_t> must_touch_;  // results of inserts that may have met a row
 };
 
