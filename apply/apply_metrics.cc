@@ -44,7 +44,7 @@ struct ApplyMetrics::Families {
         tombstones(Make(prometheus::BuildGauge(), r, "pgduet_tombstones",
                         "Deletes that are not stable yet.")),
         siblings(Make(prometheus::BuildGauge(), r, "pgduet_rows_with_siblings",
-                      "Rows with several versions that wait for the application or a person")),
+                      "Rows with several versions that wait for the application or a person.")),
         unswept(Make(prometheus::BuildGauge(), r, "pgduet_tombstones_unswept",
                      "Remote deletes that may have missed a row that was just becoming visible.")),
         closed_time_age(
@@ -146,8 +146,8 @@ void ApplyMetrics::Tombstones(size_t count) {
   families_->tombstones.Add({}).Set(static_cast<double>(count));
 }
 
-void ApplyMetrics::RowsWithSiblings(size_t count) {
-  families_->siblings.Add({}).Set(static_cast<double>(count));
+void ApplyMetrics::RowsWithSiblings(std::string_view policy, size_t count) {
+  families_->siblings.Add({{"policy", std::string(policy)}}).Set(static_cast<double>(count));
 }
 
 void ApplyMetrics::UnsweptTombstones(size_t count) {

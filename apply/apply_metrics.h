@@ -41,7 +41,7 @@ class ApplyMetrics {
   void Retried(Rank origin, std::string_view reason);
   void QueueBytes(Rank origin, size_t bytes);
   void Tombstones(size_t count);
-  void RowsWithSiblings(size_t count);
+  void RowsWithSiblings(std::string_view policy, size_t count);
   void UnsweptTombstones(size_t count);
   void ClosedTimeAge(double seconds);
   void ConflictLog(int64_t rows, int64_t bytes);

@@ -229,10 +229,24 @@ absl::Status Housekeeper::RemoveSettledStates(absl::Time now) {
   const bool more = removed.affected() == 20000;
   states_due_ =
       now + (more ? absl::ZeroDuration() : std::max(absl::Seconds(1), 20 * (absl::Now() - now)));
+  return CountSiblings();
+}
+
+absl::Status Housekeeper::CountSiblings() {
   PGDUET_ASSIGN_OR_RETURN(
-      const PgResult siblings,
-      connection_->Query("SELECT count(*) FROM pgduet.row_state WHERE siblings"));
-  metrics_.RowsWithSiblings(static_cast<size_t>(siblings.Int(0, 0)));
+      const PgResult tables,
+      connection_->Query("SELECT n.nspname, c.relname, count(*) FROM pgduet.row_state s JOIN "
+                         "pg_class c ON c.oid = s.relation JOIN pg_namespace n ON n.oid = "
+                         "c.relnamespace WHERE s.siblings GROUP BY 1, 2"));
+  size_t versions = 0, undecided = 0;
+  for (int row = 0; row < tables.rows(); ++row) {
+    const TablePolicy* policy =
+        policies_.Find(std::string(tables.Text(row, 0)), std::string(tables.Text(row, 1)));
+    const bool error = policy != nullptr && policy->kind == PolicyKind::kError;
+    (error ? undecided : versions) += static_cast<size_t>(tables.Int(row, 2));
+  }
+  metrics_.RowsWithSiblings(PolicyName(PolicyKind::kVersions), versions);
+  metrics_.RowsWithSiblings(PolicyName(PolicyKind::kError), undecided);
   return absl::OkStatus();
 }
 

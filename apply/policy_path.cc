@@ -181,10 +181,11 @@ absl::Status PolicyPath::Decide(const TableGroups& table, const RowEngine& engin
     Count(write.kind);
     const std::optional<RowImage> stood = row.visible;
     const bool nothing_known = !stood && row.known.state.members.empty();
-    const Outcome outcome = engine.Take(write, stable_, row.known.state, row.visible);
+    Outcome outcome = engine.Take(write, stable_, row.known.state, row.visible);
     if (outcome.shown == Shown::kFunction) {
       PGDUET_RETURN_IF_ERROR(AskFunction(scope_.pipeline, *table.table, engine, row.known.state,
                                          scope_.identity, row.visible));
+      outcome.shown = RowEngine::WhatShows(write, stood, row.visible);
     }
     row.merged = engine.shape().policy.kind == PolicyKind::kMerge &&
                  (outcome.concurrent || outcome.shown == Shown::kMerged);

@@ -89,6 +89,10 @@ class RowEngine {
   // living member's row), and the merged columns go to the shadow.
   void ShowNewest(RowState& state, std::optional<RowImage>& visible) const;
 
+  // What it is to go from the row that stood to the one that is visible, by this write.
+  static Shown WhatShows(const RowWrite& write, const std::optional<RowImage>& stood,
+                         const std::optional<RowImage>& visible);
+
   // Which member a pick policy shows.
   const Member& Pick(const RowState& state) const;
   // The members in the order in which a custom function gets them: by version, the oldest first.
@@ -98,8 +102,6 @@ class RowEngine {
   bool ShowColumns(const RowWrite& write, bool concurrent, RowImage merged, RowState& state,
                    std::optional<RowImage>& visible) const;
   bool Lives(const RowState& state) const;
-  static Shown WhatShows(const RowWrite& write, const std::optional<RowImage>& stood,
-                         const std::optional<RowImage>& visible);
   static void Forget(const AppliedVector& stable, RowState& state);
 
   const RowShape shape_;

@@ -1,5 +1,7 @@
 """Conflict policies besides last write wins, on real databases: what each promises, seen through SQL."""
 
+import json
+
 import pytest
 
 from harness.policy_load import SCHEMA, PolicyLoad, assert_same_versions, tables
@@ -57,11 +59,34 @@ def test_agents_are_killed_while_every_policy_works(make_group, seeded_random):
     assert_same_versions(group)
 
 
+FIRST_ROW = """10, 1.50, '{x,y}'::text[], '{"k": 1, "old": 0}'::jsonb, '[1, 2]'::jsonb, 5, '2020-01-01+00'::timestamptz, 'a0', 'b0', 'c0'"""
+TWO_CHANGES = [  # at a, then at b, neither saw the other; what is shown
+    ("n = n + 1", "n = n + 5", "n", 16),
+    ("n = 3", "n = n + 5", "n", 8),  # an assignment is a delta: 3 - 10
+    ("amount = amount - 0.25", "amount = amount + 1", "amount::text", "2.25"),
+    ("n = n + 1", "c = 'b'", "n || c", "11b"),
+    ("tags = array_append(tags, 'p')", "tags = array_append(tags, 'q')", "tags", ["p", "q", "x", "y"]),
+    ("tags = array_remove(tags, 'x')", "tags = array_append(tags, 'q')", "tags", ["q", "y"]),
+    ("tags = array_remove(tags, 'x')", "tags = array_remove(tags, 'x')", "tags", ["y"]),
+    ("tags = '{}'", "tags = array_append(tags, 'q')", "tags", ["q"]),
+    ("tags = NULL", "c = 'b'", "tags", []),
+    ("items = items - 0", "items = items || '3'", "items", [2, 3]),
+    ("attributes = attributes || '{\"k\": 2}'", "attributes = attributes || '{\"new\": 7}'", "attributes", {"k": 2, "old": 0, "new": 7}),
+    ("attributes = attributes - 'k'", "attributes = attributes || '{\"k\": 9}'", "attributes", {"k": 9, "old": 0}),
+    ("attributes = attributes - 'k'", "attributes = attributes - 'old'", "attributes", {}),
+    ("top = 3", "top = 4", "top", 4),
+    ("top = 3", "c = 'b'", "top", 3),
+    ("low = '2021-01-01+00'", "low = '2019-01-01+00'", "extract(year FROM low)::int", 2019),
+    ("a = 'a1'", "c = 'c1'", "a || b || c", "a1b0c1"),
+    ("a = 'a1'", "b = 'b1'", "a || b", "a0b1"),  # a and b win together; b wrote later
+]
+
+
 class TestMerge:
     @pytest.fixture
     def group(self, make_group):
         group = make_group(["a", "b"], schema=SCHEMA, tables=tables(["a", "b"]))
-        group["a"].sql("INSERT INTO merged VALUES (1, 10, 1.50, '{x,y}', '{\"k\": 1, \"old\": 0}', '[1, 2]', 5, '2020-01-01+00', 'a0', 'b0', 'c0')")
+        group["a"].sql(f"INSERT INTO merged VALUES (1, {FIRST_ROW})")
         group.wait_converged()
         return group
 
@@ -70,29 +95,16 @@ class TestMerge:
         group.assert_equal("public.merged")
         return group["a"].sql(f"SELECT {column} FROM merged WHERE id = 1")[0][0]
 
-    @pytest.mark.parametrize("change_a, change_b, column, expected", [
-        ("n = n + 1", "n = n + 5", "n", 16),
-        ("n = 3", "n = n + 5", "n", 8),  # an assignment is a delta: 3 - 10
-        ("amount = amount - 0.25", "amount = amount + 1", "amount::text", "2.25"),
-        ("n = n + 1", "c = 'b'", "n || c", "11b"),
-        ("tags = array_append(tags, 'p')", "tags = array_append(tags, 'q')", "tags", ["p", "q", "x", "y"]),
-        ("tags = array_remove(tags, 'x')", "tags = array_append(tags, 'q')", "tags", ["q", "y"]),
-        ("tags = array_remove(tags, 'x')", "tags = array_remove(tags, 'x')", "tags", ["y"]),
-        ("tags = '{}'", "tags = array_append(tags, 'q')", "tags", ["q"]),
-        ("tags = NULL", "c = 'b'", "tags", []),
-        ("items = items - 0", "items = items || '3'", "items", [2, 3]),
-        ("attributes = attributes || '{\"k\": 2}'", "attributes = attributes || '{\"new\": 7}'", "attributes", {"k": 2, "old": 0, "new": 7}),
-        ("attributes = attributes - 'k'", "attributes = attributes || '{\"k\": 9}'", "attributes", {"k": 9, "old": 0}),
-        ("attributes = attributes - 'k'", "attributes = attributes - 'old'", "attributes", {}),
-        ("top = 3", "top = 4", "top", 4),
-        ("top = 3", "c = 'b'", "top", 3),
-        ("low = '2021-01-01+00'", "low = '2019-01-01+00'", "extract(year FROM low)::int", 2019),
-        ("a = 'a1'", "c = 'c1'", "a || b || c", "a1b0c1"),
-        ("a = 'a1'", "b = 'b1'", "a || b", "a0b1"),  # a and b win together; b wrote later
-    ])
-    def test_two_changes_of_a_row_merge(self, group, change_a, change_b, column, expected):
-        group.write_late([("a", f"UPDATE merged SET {change_a} WHERE id = 1"), ("b", f"UPDATE merged SET {change_b} WHERE id = 1")])
-        assert self.merged(group, column) == expected
+    def test_two_changes_of_a_row_merge(self, group):
+        # Each case has a row of its own: one cut for all.
+        group["a"].sql(f"INSERT INTO merged SELECT s, {FIRST_ROW} FROM generate_series(2, {len(TWO_CHANGES)}) s")
+        group.wait_converged()
+        changes = list(enumerate(TWO_CHANGES, start=1))
+        group.write_late([(region, "; ".join(f"UPDATE merged SET {case[place]} WHERE id = {number}" for number, case in changes))
+                          for place, region in enumerate("ab")])
+        group.assert_equal("public.merged")
+        shown = {number: group["a"].sql(f"SELECT {column} FROM merged WHERE id = {number}")[0][0] for number, (_, _, column, _) in changes}
+        assert shown == {number: expected for number, (_, _, _, expected) in changes}
 
     def test_an_element_that_was_added_and_removed_at_once_stays(self, group):
         group.write_late([("a", "UPDATE merged SET tags = array_append(tags, 'n')"), ("b", "UPDATE merged SET tags = array_append(tags, 'n')")])
@@ -243,6 +255,25 @@ class TestVersions:
         for region in group:
             assert self.siblings(region) == [("b", "kept"), ("a", None)]
 
+    def test_the_command_line_shows_and_ends_them(self, group):
+        group.write_late([(r, f"UPDATE document SET body = 'by {r}'") for r in "ab"])
+        settled(group)
+        region = group["c"]
+        listed = json.loads(region.pgduet("siblings list", "--json").stdout)
+        assert listed == [{"table": "public.document", "key": '{"1"}', "versions": 2}]
+        shown = json.loads(region.pgduet("siblings show", "public.document", '{"id": 1}', "--json").stdout)
+        assert [(one["region"], one["row"]["body"]) for one in shown] == [("b", "by b"), ("a", "by a")]
+        wait_until(lambda: region.agent.metric("pgduet_rows_with_siblings", policy="versions") == 1, "the metric")
+        for words, name in ((("public.nothing", '{"id": 1}'), "no_such_table"), (("public.document", "{}"), "bad_key"),
+                            (("public.document", "one"), "bad_key")):
+            assert name in region.pgduet("siblings show", *words, check=False).stderr
+        assert "no_such_version" in region.pgduet("resolve", "public.document", '{"id": 1}', "--take", "c", check=False).stderr
+        region.pgduet("resolve", "public.document", '{"id": 1}', "--take", "a")
+        settled(group)
+        group.assert_equal()
+        assert region.rows("document") == [(1, "by a")]
+        assert json.loads(region.pgduet("siblings list", "--json").stdout) == []
+
     def test_siblings_survive_a_restart_and_time(self, group):
         group.write_late([(r, f"UPDATE document SET body = 'by {r}'") for r in "ab"])
         settled(group)
@@ -301,6 +332,34 @@ class TestCustom:
         settled(group)
         group.assert_equal()
         assert group["a"].sql("SELECT body, touched FROM text_of") == shown
+
+
+    def test_the_function_is_asked_about_past_conflicts(self, group):
+        group.write_late([(r, f"INSERT INTO text_of (id, body) VALUES (1, '{body}'), (2, 'same'), (3, 'bad')")
+                          for r, body in zip("abc", ("a long one", "short", "mid"))])
+        settled(group)
+        answer = json.loads(group["a"].pgduet("policy test", "public.text_of", "--json").stdout)
+        assert answer["asked"] == len(group["a"].conflicts("text_of")) > 0
+        assert answer["not_deterministic"] == 0 and answer["errors"] > 0
+        group["a"].sql("CREATE OR REPLACE FUNCTION longer(l jsonb, r jsonb, context jsonb) RETURNS jsonb IMMUTABLE LANGUAGE plpgsql "
+                       "AS $$ BEGIN RETURN l || jsonb_build_object('body', random()::text); END $$")
+        unsteady = group["a"].pgduet("policy test", "public.text_of", "--json", check=False)
+        assert unsteady.returncode == 1 and json.loads(unsteady.stdout)["not_deterministic"] > 0
+
+
+def test_error_keeps_both_and_raises_an_alert_until_a_person_has_decided(make_group):
+    group = make_group(["a", "b"], schema="CREATE TABLE contract (id int PRIMARY KEY, body text)",
+                       tables={"public.contract": {"policy": "error"}})
+    group.write_late([(r, f"INSERT INTO contract VALUES (1, '{r}')") for r in "ab"])
+    settled(group)
+    for region in group:
+        assert region.rows("contract") == [(1, "b")]
+        wait_until(lambda r=region: r.agent.metric("pgduet_rows_with_siblings", policy="error") == 1, "the metric")
+    group["a"].pgduet("resolve", "public.contract", '{"id": 1}', "--row", '{"body": "decided"}')
+    settled(group)
+    for region in group:
+        assert region.rows("contract") == [(1, "decided")]
+        wait_until(lambda r=region: r.agent.metric("pgduet_rows_with_siblings", policy="error") == 0, "the metric")
 
 
 def test_truncate_of_such_a_table_is_refused_and_one_that_slips_by_stops_the_stream_by_name(make_group):

@@ -4,6 +4,8 @@ import dataclasses
 import pathlib
 import re
 
+import yaml
+
 FOLDER = pathlib.Path(__file__).resolve().parents[1]
 
 _REGION = r"(?P<region>[abc])"
@@ -53,6 +55,7 @@ class Scenario:
     expected: str
     tables: tuple  # replicated
     local_tables: tuple
+    policies: dict  # {table: settings}, of those that policies.yaml names
 
     @property
     def regions(self):
@@ -85,7 +88,16 @@ def load(folder):
         raise Refused(f"{folder.name}: the schema has no line that begins with CREATE TABLE")
     return Scenario(folder.name, schemas, tuple(steps), (folder / "expected.txt").read_text(encoding="utf-8"),
                     tuple(sorted(table for table, rest in found.items() if _LOCAL not in rest)),
-                    tuple(sorted(table for table, rest in found.items() if _LOCAL in rest)))
+                    tuple(sorted(table for table, rest in found.items() if _LOCAL in rest)),
+                    _policies(folder, found))
+
+
+def _policies(folder, tables):
+    path = folder / "policies.yaml"
+    policies = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if unknown := set(policies) - set(tables):
+        raise Refused(f"{folder.name}/policies.yaml: the schema has no table {', '.join(sorted(unknown))}")
+    return policies
 
 
 def read_steps(text, where):
