@@ -7,7 +7,6 @@
 
 #include "apply/custom_function.h"
 #include "apply/policy_conflict.h"
-#include "apply/postgres_time.h"
 #include "apply/row_writes.h"
 #include "apply/wal_flush.h"
 #include "base/named_error.h"
@@ -47,25 +46,6 @@ std::optional<RowImage> RowBefore(const RowWrite& write) {
   return write.old_row;
 }
 
-absl::StatusOr<AppliedVector> AppliedSoFar(TargetSession& session) {
-  PGDUET_ASSIGN_OR_RETURN(
-      const PgResult rows,
-      session.Query(fmt::format(
-          "SELECT DISTINCT ON (origin_rank) origin_rank, incarnation, sequence, commit_lsn, {} "
-          "FROM pgduet.progress ORDER BY origin_rank, sequence DESC",
-          MicrosecondsOf("commit_time"))));
-  AppliedVector vector;
-  for (int row = 0; row < rows.rows(); ++row) {
-    PGDUET_ASSIGN_OR_RETURN(const Lsn lsn, Lsn::Parse(rows.Text(row, 3)));
-    vector.Set(static_cast<Rank>(rows.Int(row, 0)),
-               {.incarnation = std::strtoull(std::string(rows.Text(row, 1)).c_str(), nullptr, 16),
-                .sequence = static_cast<uint64_t>(rows.Int(row, 2)),
-                .commit_lsn = lsn,
-                .commit_time = rows.Int(row, 4)});
-  }
-  return vector;
-}
-
 }  // namespace
 
 PolicyJournal::PolicyJournal(std::string conninfo, const RegionIdentity& identity,
@@ -94,29 +74,12 @@ absl::Status PolicyJournal::OpenSession() {
 absl::Status PolicyJournal::StreamBegins() {
   if (policies_.empty()) return absl::OkStatus();
   session_.reset();
-  unflushed_.clear();
   current_ = Lsn();
   chunk_ = -1;
-  return LoadPlace();
-}
-
-// The first time there is no place yet: what is applied now had been applied at the beginning, too
-// (the policies are new, and nothing was written under them before).
-absl::Status PolicyJournal::LoadPlace() {
   PGDUET_RETURN_IF_ERROR(OpenSession());
   // What is read must not be taken back by a crash: the slot follows it.
   PGDUET_RETURN_IF_ERROR(FlushWal(*catalog_connection_));
-  PGDUET_ASSIGN_OR_RETURN(const PgResult place,
-                          session_->Query("SELECT lsn, chunk, vector FROM pgduet.journal_place"));
-  done_ = {};
-  if (place.rows() > 0) {
-    PGDUET_ASSIGN_OR_RETURN(done_.lsn, Lsn::Parse(place.Text(0, 0)));
-    done_.chunk = place.Int(0, 1);
-    vector_ = DecodeVector(std::string(place.Text(0, 2)));
-  } else {
-    PGDUET_ASSIGN_OR_RETURN(vector_, AppliedSoFar(*session_));
-  }
-  durable_place_ = done_.lsn;
+  PGDUET_RETURN_IF_ERROR(place_.Load(*session_, vector_));
   applied_.PlaceDecoded(vector_);
   return absl::OkStatus();
 }
@@ -132,7 +95,7 @@ bool PolicyJournal::Noted(const LocalTransaction& transaction) {
   chunk_ = transaction.commit_lsn == current_ ? chunk_ + 1 : 0;
   current_ = transaction.commit_lsn;
   current_xid_ = transaction.xid;
-  return current_ < done_.lsn || (current_ == done_.lsn && chunk_ <= done_.chunk);
+  return place_.Noted(current_, chunk_);
 }
 
 absl::Status PolicyJournal::Record(const LocalTransaction& transaction, const ChangeBatch& batch) {
@@ -176,15 +139,9 @@ absl::Status PolicyJournal::Note(const LocalTransaction& transaction, const Chan
   for (const Segment& segment : segments) {
     for (const TableGroups& table : segment.tables) PGDUET_RETURN_IF_ERROR(NoteTable(table, units));
   }
-  const Place place{.lsn = transaction.commit_lsn, .chunk = chunk_};
-  PGDUET_RETURN_IF_ERROR(QueuePlace(place));
+  PGDUET_RETURN_IF_ERROR(place_.Queue(pipeline, transaction.commit_lsn, chunk_, vector_));
   PGDUET_RETURN_IF_ERROR(pipeline.Add("COMMIT", {}).status());
-  PGDUET_RETURN_IF_ERROR(pipeline.Add("SELECT pg_current_wal_insert_lsn()", {}).status());
-  PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, pipeline.Run());
-  PGDUET_ASSIGN_OR_RETURN(const Lsn written, Lsn::Parse(results.back().Text(0, 0)));
-  done_ = place;
-  unflushed_.push_back({place.lsn, written});
-  return absl::OkStatus();
+  return FinishPlace();
 }
 
 absl::Status PolicyJournal::NoteTable(const TableGroups& table,
@@ -291,50 +248,31 @@ absl::Status PolicyJournal::QueueLog(const TableGroups& table, const RowEngine& 
            .dot = write.dot, .deleted = deletes, .row = deletes ? write.old_row : write.new_row}});
 }
 
-absl::Status PolicyJournal::QueuePlace(const Place& place) {
-  return session_->pipeline()
-      .Add(
-          "INSERT INTO pgduet.journal_place (lsn, chunk, vector) VALUES ($1::pg_lsn, $2::bigint, "
-          "$3) ON CONFLICT (singleton) DO UPDATE SET lsn = excluded.lsn, chunk = excluded.chunk, "
-          "vector = excluded.vector",
-          {place.lsn.ToString(), std::to_string(place.chunk), EncodeVector(vector_)})
-      .status();
-}
-
-// Local writes of other tables move the place, too: the slot must not wait for one of ours.
-absl::Status PolicyJournal::WritePlace() {
-  PGDUET_RETURN_IF_ERROR(OpenSession());
-  const Place place{.lsn = decoded_through_, .chunk = -1};
-  PGDUET_RETURN_IF_ERROR(QueuePlace(place));
-  PGDUET_RETURN_IF_ERROR(
-      session_->pipeline().Add("SELECT pg_current_wal_insert_lsn()", {}).status());
-  PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, session_->pipeline().Run());
+absl::Status PolicyJournal::FinishPlace() {
+  PgPipeline& pipeline = session_->pipeline();
+  PGDUET_RETURN_IF_ERROR(pipeline.Add("SELECT pg_current_wal_insert_lsn()", {}).status());
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, pipeline.Run());
   PGDUET_ASSIGN_OR_RETURN(const Lsn written, Lsn::Parse(results.back().Text(0, 0)));
-  done_ = place;
-  unflushed_.push_back({place.lsn, written});
+  place_.Written(written);
   return absl::OkStatus();
 }
 
-Lsn PolicyJournal::DurableThrough(Lsn wanted) {
-  if (policies_.empty() || wanted <= durable_place_) return wanted;
+// Local writes of other tables move the place, too: the slot must not wait for one of ours.
+absl::Status PolicyJournal::MovePlace() {
   const absl::Time now = absl::Now();
-  absl::Status status;
-  if (decoded_through_ > done_.lsn && now - place_written_ >= kPlaceInterval) {
+  if (decoded_through_ > place_.lsn() && now - place_written_ >= kPlaceInterval) {
     place_written_ = now;
-    status = WritePlace();
+    PGDUET_RETURN_IF_ERROR(OpenSession());
+    PGDUET_RETURN_IF_ERROR(place_.Queue(session_->pipeline(), decoded_through_, -1, vector_));
+    PGDUET_RETURN_IF_ERROR(FinishPlace());
   }
-  if (status.ok() && !unflushed_.empty()) {
-    absl::StatusOr<PgResult> flushed = session_->Query("SELECT pg_current_wal_flush_lsn()");
-    status = flushed.status();
-    const Lsn durable =
-        flushed.ok() ? Lsn::Parse(flushed->Text(0, 0)).value_or(Lsn()) : durable_place_;
-    while (status.ok() && !unflushed_.empty() && unflushed_.front().written <= durable) {
-      durable_place_ = std::max(durable_place_, unflushed_.front().place);
-      unflushed_.pop_front();
-    }
-  }
-  if (!status.ok()) session_.reset();
-  return std::min(wanted, durable_place_);
+  return session_ == nullptr ? absl::OkStatus() : place_.LookForDurable(*session_);
+}
+
+Lsn PolicyJournal::DurableThrough(Lsn wanted) {
+  if (policies_.empty() || wanted <= place_.durable()) return wanted;
+  if (!MovePlace().ok()) session_.reset();  // the next stretch of the stream says what is wrong
+  return std::min(wanted, place_.durable());
 }
 
 }  // namespace pgduet

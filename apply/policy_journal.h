@@ -15,7 +15,6 @@
 // Threads: the capture thread. The connection is the journal's own and is reopened when lost.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +23,7 @@
 
 #include "apply/applied_state.h"
 #include "apply/change_groups.h"
+#include "apply/journal_place.h"
 #include "apply/policy_tables.h"
 #include "apply/region_identity.h"
 #include "apply/row_state_table.h"
@@ -48,17 +48,12 @@ class PolicyJournal {
   Lsn DurableThrough(Lsn wanted);
 
  private:
-  struct Place {
-    Lsn lsn;             // local transactions before it are noted,
-    int64_t chunk = -1;  // and of the one at it the chunks up to this
-  };
   struct LocalRow {
     const KeyGroup* group = nullptr;
     KnownRow known;
     VisibleRow stands;  // read where the write had not seen all
   };
   absl::Status OpenSession();
-  absl::Status LoadPlace();
   bool Noted(const LocalTransaction& transaction);
   absl::Status Note(const LocalTransaction& transaction, const ChangeBatch& batch);
   absl::Status NoteTable(const TableGroups& table, const std::vector<ApplyUnit>& units);
@@ -68,8 +63,8 @@ class PolicyJournal {
                              const RowWrite& write);
   absl::Status QueueLog(const TableGroups& table, const RowEngine& engine, const LocalRow& row,
                         const RowWrite& write, const Outcome& outcome);
-  absl::Status QueuePlace(const Place& place);
-  absl::Status WritePlace();
+  absl::Status FinishPlace();
+  absl::Status MovePlace();
 
   const std::string conninfo_;
   const RegionIdentity& identity_;
@@ -80,17 +75,11 @@ class PolicyJournal {
   std::unique_ptr<TargetCatalog> catalog_;
   Oid own_roident_ = 0;
   AppliedVector vector_;  // what had been applied at the place in the WAL that is decoded
-  Place done_;            // by this run and earlier ones
-  Lsn current_;           // the transaction that is passing, and its chunk
+  JournalPlace place_;
+  Lsn current_;  // the transaction that is passing, and its chunk
   int64_t chunk_ = -1;
   uint32_t current_xid_ = 0;
   Lsn decoded_through_;
-  struct Unflushed {
-    Lsn place;
-    Lsn written;
-  };
-  std::deque<Unflushed> unflushed_;
-  Lsn durable_place_;
   absl::Time place_written_ = absl::InfinitePast();
 };
 
