@@ -9,6 +9,7 @@ Json Entry(const char* winner, const char* remote_time, const char* local_time) 
   const bool remote_won = std::string(winner) == "remote";
   return {{"policy", "last_write_wins"},
           {"winner", winner},
+          {"decision", remote_won ? "apply_remote" : "keep_local"},
           {"winner_region", remote_won ? "west" : "east"},
           {"remote_region", "west"},
           {"remote_time", remote_time},
@@ -44,7 +45,21 @@ TEST(RuleTextTest, WhatHadNoVersionIsSaid) {
 TEST(RuleTextTest, AnotherPolicyIsNamedAndNotExplainedByClocks) {
   Json entry = Entry("local", "2026-11-24T04:00:01+00:00", "2026-11-24T04:00:00+00:00");
   entry["policy"] = "region_priority";
-  EXPECT_EQ(RuleText(entry), "region_priority decided");
+  EXPECT_EQ(RuleText(entry), "region_priority: the write of east stays");
+  entry["policy"] = "versions";
+  EXPECT_EQ(RuleText(entry),
+            "versions: both are kept ('pgduet siblings show'); the table shows the write of east");
+  entry["policy"] = "merge";
+  EXPECT_EQ(RuleText(entry), "merge decided");
+}
+
+TEST(RuleTextTest, AMergedRowIsNobodys) {
+  Json entry = Entry("local", "2026-11-24T04:00:01+00:00", "2026-11-24T04:00:00+00:00");
+  entry["decision"] = "merge";
+  entry["policy"] = "merge";
+  EXPECT_EQ(RuleText(entry), "merge: every column by its own rule");
+  entry["policy"] = "custom";
+  EXPECT_EQ(RuleText(entry), "custom: the table's function made the row");
 }
 
 TEST(TimeOfTest, InfinityAndNullAreNoTimes) {
