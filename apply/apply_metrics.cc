@@ -84,7 +84,11 @@ struct ApplyMetrics::Families {
 };
 
 ApplyMetrics::ApplyMetrics(prometheus::Registry& registry, const std::vector<std::string>& regions)
-    : families_(std::make_unique<Families>(registry)), regions_(regions) {}
+    : families_(std::make_unique<Families>(registry)), regions_(regions) {
+  // None is an answer, too: where no table has such a policy, nobody counts.
+  RowsWithSiblings("versions", 0);
+  RowsWithSiblings("error", 0);
+}
 
 ApplyMetrics::~ApplyMetrics() = default;
 
