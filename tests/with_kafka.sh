@@ -44,7 +44,8 @@ group.initial.rebalance.delay.ms=0
 PROPERTIES
 
 java=(java -Xmx512m -Xms128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$root/.cache/kafka/libs/*")
-"${java[@]}" kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')" \
+# With "=": an id may begin with a dash, and would be taken for an option.
+"${java[@]}" kafka.tools.StorageTool format "--cluster-id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')" \
   -c "$folder/server.properties" >"$folder/format.log" 2>&1 || { cat "$folder/format.log" >&2; exit 1; }
 "${java[@]}" kafka.Kafka "$folder/server.properties" >"$folder/kafka.log" 2>&1 &
 broker=$!
