@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import subprocess
 import threading
 
 import psycopg2
@@ -104,9 +105,19 @@ class PostgresCluster:
     def close(self):
         if self.process is not None and self.process.running():
             self.process.kill()
+        self._remove_shared_memory()
         ports.release(self.port)
         if os.environ.get("PGDUET_KEEP") != "1":
             shutil.rmtree(self.data, ignore_errors=True)  # the logs stay until the session ends
+
+    def _remove_shared_memory(self):
+        """A server that was killed leaves its System V segment, and a machine has 4096 of them. The pid file names it."""
+        try:
+            with open(os.path.join(self.data, "postmaster.pid"), encoding="utf-8") as file:
+                segment = file.read().splitlines()[6].split()[1]
+        except (OSError, IndexError):
+            return  # it ended by itself, or was never started
+        subprocess.run(["ipcrm", "-m", segment], check=False, stderr=subprocess.DEVNULL)
 
     def conninfo(self, dbname="postgres", user="postgres", host=None, port=None):
         """Over the Unix socket unless a host is given."""
