@@ -234,11 +234,11 @@ absl::StatusOr<int> CountPartitions(rd_kafka_t* handle, const KafkaOptions& opti
                      fmt::format("look for a topic: topic={}", topic));
 }
 
-void CloseConsumer(KafkaHandle handle) {
+void CloseConsumer(KafkaHandle handle, std::shared_ptr<const void> opaque) {
   constexpr std::chrono::seconds kPatience{5};
   auto closed = std::make_shared<std::promise<void>>();
   std::future<void> done = closed->get_future();
-  std::thread closer([client = handle.release(), closed] {
+  std::thread closer([client = handle.release(), closed, kept = std::move(opaque)] {
     NameThisThread("kafka close");
     rd_kafka_consumer_close(client);
     rd_kafka_destroy(client);

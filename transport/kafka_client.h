@@ -74,8 +74,9 @@ absl::StatusOr<int> CountPartitions(rd_kafka_t* handle, const KafkaOptions& opti
 
 // Closes and destroys a consumer on a thread of its own and waits for that, but not for ever:
 // librdkafka 2.0.2 never ends a consumer whose topic was deleted while it read. Such a client is
-// left behind, with a warning.
-void CloseConsumer(KafkaHandle handle);
+// left behind, with a warning. It goes on calling its callbacks on that thread: `opaque` is what
+// they use, and lives as long as the client.
+void CloseConsumer(KafkaHandle handle, std::shared_ptr<const void> opaque);
 
 int ToMilliseconds(absl::Duration duration);
 

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include <absl/status/status.h>
@@ -95,7 +96,14 @@ class KafkaLogReader : public LogReader {
  private:
   explicit KafkaLogReader(KafkaLogOptions options);
   absl::Status Start();
-  static void OnError(rd_kafka_t* handle, int error, const char* reason, void* self);
+  // What librdkafka reports beside messages. Outlives the reader when its client does.
+  struct Reports {
+    std::string brokers;
+    std::mutex mutex;
+    absl::Status pending;
+    absl::Status Take();
+  };
+  static void OnError(rd_kafka_t* handle, int error, const char* reason, void* opaque);
   absl::StatusOr<int64_t> PlaceOf(int64_t offset);
   absl::Status StatusOf(const rd_kafka_message_t& message) const;
   void CommitApplied();
@@ -104,7 +112,7 @@ class KafkaLogReader : public LogReader {
   const KafkaLogOptions options_;
   KafkaHandle handle_;
   KafkaQueue queue_;  // wakes Next()
-  absl::Status pending_error_;
+  const std::shared_ptr<Reports> reports_ = std::make_shared<Reports>();
   std::atomic<bool> interrupted_ = false;
   std::atomic<int64_t> applied_offset_ = -1;
   int64_t committed_offset_ = -1;

@@ -43,7 +43,8 @@ absl::Status KafkaLogReader::Start() {
       {"group.id", options_.consumer_group.empty() ? "pgduet" : options_.consumer_group},
   };
   PGDUET_ASSIGN_OR_RETURN(KafkaConf conf, NewKafkaConf(options_.kafka, defaults, fixed));
-  rd_kafka_conf_set_opaque(conf.get(), this);
+  reports_->brokers = options_.kafka.brokers;
+  rd_kafka_conf_set_opaque(conf.get(), reports_.get());
   rd_kafka_conf_set_error_cb(conf.get(), OnError);
   PGDUET_ASSIGN_OR_RETURN(handle_, NewKafkaHandle(RD_KAFKA_CONSUMER, std::move(conf)));
   rd_kafka_poll_set_consumer(handle_.get());
@@ -53,11 +54,11 @@ absl::Status KafkaLogReader::Start() {
 
 KafkaLogReader::~KafkaLogReader() {
   queue_.reset();
-  if (handle_ != nullptr) CloseConsumer(std::move(handle_));
+  if (handle_ != nullptr) CloseConsumer(std::move(handle_), reports_);
 }
 
 absl::Status KafkaLogReader::Seek(int64_t offset) {
-  pending_error_ = absl::OkStatus();
+  (void)reports_->Take();
   topic_seen_at_ = std::chrono::steady_clock::now();
   int64_t begin = RD_KAFKA_OFFSET_BEGINNING;
   if (offset >= 0) {
@@ -91,7 +92,7 @@ absl::StatusOr<std::optional<LogEntry>> KafkaLogReader::Next(absl::Duration time
     if (interrupted_.exchange(false)) return std::nullopt;
     const absl::Duration wait = std::clamp(deadline - absl::Now(), absl::ZeroDuration(), kPollMax);
     const KafkaMessage message(rd_kafka_consumer_poll(handle_.get(), ToMilliseconds(wait)));
-    if (!pending_error_.ok()) return std::exchange(pending_error_, absl::OkStatus());
+    PGDUET_RETURN_IF_ERROR(reports_->Take());
     if (message != nullptr) {
       if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return StatusOf(*message);
       topic_seen_at_ = std::chrono::steady_clock::now();
@@ -123,14 +124,20 @@ absl::Status KafkaLogReader::StatusOf(const rd_kafka_message_t& message) const {
   return KafkaStatus(message.err, fmt::format("read a topic: topic={}", options_.topic), detail);
 }
 
-void KafkaLogReader::OnError(rd_kafka_t* handle, int error, const char* reason, void* self) {
-  auto& reader = *static_cast<KafkaLogReader*>(self);
+absl::Status KafkaLogReader::Reports::Take() {
+  std::scoped_lock lock(mutex);
+  return std::exchange(pending, absl::OkStatus());
+}
+
+void KafkaLogReader::OnError(rd_kafka_t* handle, int error, const char* reason, void* opaque) {
+  auto& reports = *static_cast<Reports*>(opaque);
+  std::scoped_lock lock(reports.mutex);
   if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-    reader.pending_error_ = BrokerUnreachable(reader.options_.kafka.brokers, reason);
+    reports.pending = BrokerUnreachable(reports.brokers, reason);
   } else if (error == RD_KAFKA_RESP_ERR__FATAL) {
     char detail[512] = "";
     const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(handle, detail, sizeof(detail));
-    reader.pending_error_ = KafkaStatus(cause, "kafka consumer failed for good", detail);
+    reports.pending = KafkaStatus(cause, "kafka consumer failed for good", detail);
   }
 }
 

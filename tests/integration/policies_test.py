@@ -320,7 +320,7 @@ def test_states_go_when_everybody_has_seen_them(make_group, seeded_random):
         wait_until(lambda: load.writes > 30, "writes")
     settled(group)
     for region in group:
-        wait_until(lambda r=region: r.sql("SELECT count(*) FROM pgduet.row_state WHERE NOT siblings")[0][0] == 0, "states to go")
+        wait_until(lambda r=region: r.sql("SELECT count(*) FROM pgduet.row_state WHERE NOT needed")[0][0] == 0, "states to go")
 
 
 class TestCustom:
