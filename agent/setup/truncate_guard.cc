@@ -27,8 +27,8 @@ absl::Status RegionSetup::GuardAgainstTruncate() {
                      "STATEMENT EXECUTE FUNCTION pgduet.refuse_truncate()",
                      table.QuotedName())
                : fmt::format("DROP TRIGGER pgduet_refuse_truncate ON {}", table.QuotedName());
-    PGDUET_RETURN_IF_ERROR(Do(sql, fmt::format("{} {} TRUNCATE", table.QualifiedName(),
-                                               wanted ? "refuses" : "takes")));
+    PGDUET_RETURN_IF_ERROR(Do(
+        sql, fmt::format("{} {} TRUNCATE", table.QualifiedName(), wanted ? "refuses" : "takes")));
   }
   return absl::OkStatus();
 }
