@@ -25,7 +25,17 @@ std::string_view ConflictKindName(ConflictKind kind) {
 }
 
 std::string_view DecisionName(Decision decision) {
-  return decision == Decision::kApplyRemote ? "apply_remote" : "keep_local";
+  switch (decision) {
+    case Decision::kApplyRemote:
+      return "apply_remote";
+    case Decision::kKeepLocal:
+      return "keep_local";
+    case Decision::kParkRemote:
+      return "park_remote";
+    case Decision::kParkLocal:
+      return "park_local";
+  }
+  return "unknown";
 }
 
 }  // namespace pgduet

@@ -19,7 +19,14 @@ enum class ConflictKind : uint8_t {
 // "insert_exists", ...: log, metric label and table value.
 std::string_view ConflictKindName(ConflictKind kind);
 
-enum class Decision : uint8_t { kApplyRemote, kKeepLocal };
-std::string_view DecisionName(Decision decision);  // "apply_remote", "keep_local"
+enum class Decision : uint8_t {
+  kApplyRemote,
+  kKeepLocal,
+  // Two rows under different keys, one value of a secondary unique key: the loser is kept in
+  // pgduet.parked (resolve/unique_visibility.h).
+  kParkRemote,
+  kParkLocal,
+};
+std::string_view DecisionName(Decision decision);  // "apply_remote", "park_local", ...
 
 }  // namespace pgduet
