@@ -43,6 +43,7 @@ struct TableConfig {
   int line = 0;
   std::string policy;                                                // last_write_wins
   std::string on_delete;                                             // newest_wins
+  std::string on_unique;                                             // stop, park_loser
   std::string QualifiedName() const { return schema + "." + name; }  // for people
   std::string QuotedName() const;                                    // for SQL
 };
@@ -58,6 +59,7 @@ struct Config {
   int kafka_replication_factor = -1;  // -1: the broker's default
   std::string default_policy = "last_write_wins";
   std::string default_on_delete = "newest_wins";
+  std::string default_on_unique = "stop";
   absl::Duration max_clock_skew = absl::Seconds(5);
   std::vector<TableConfig> tables;  // sorted by schema and name
 

@@ -293,6 +293,7 @@ class ConfigReader {
     for (TableConfig& table : config.tables) {
       if (table.policy.empty()) table.policy = config.default_policy;
       if (table.on_delete.empty()) table.on_delete = config.default_on_delete;
+      if (table.on_unique.empty()) table.on_unique = config.default_on_unique;
     }
     if (regions_seen_ && config.regions.size() < 2) {
       Problem(0, "regions", fmt::format("too few regions: {}", config.regions.size()),

@@ -136,6 +136,11 @@ Fault CheckOnDelete(const std::string& value) {
   return CheckWord("on_delete", kWords, value);
 }
 
+Fault CheckOnUnique(const std::string& value) {
+  if (value == "stop" || value == "park_loser") return std::nullopt;
+  return SettingFault{fmt::format("unknown on_unique: '{}'", value), "use 'stop' or 'park_loser'"};
+}
+
 Fault AssignDefaultPolicy(const std::string& value, SettingScope& scope) {
   scope.config.default_policy = value;
   return CheckPolicy(value);
@@ -144,6 +149,11 @@ Fault AssignDefaultPolicy(const std::string& value, SettingScope& scope) {
 Fault AssignDefaultOnDelete(const std::string& value, SettingScope& scope) {
   scope.config.default_on_delete = value;
   return CheckOnDelete(value);
+}
+
+Fault AssignDefaultOnUnique(const std::string& value, SettingScope& scope) {
+  scope.config.default_on_unique = value;
+  return CheckOnUnique(value);
 }
 
 Fault AssignMaxClockSkew(const std::string& value, SettingScope& scope) {
@@ -159,6 +169,11 @@ Fault AssignTablePolicy(const std::string& value, SettingScope& scope) {
 Fault AssignTableOnDelete(const std::string& value, SettingScope& scope) {
   scope.table->on_delete = value;
   return CheckOnDelete(value);
+}
+
+Fault AssignTableOnUnique(const std::string& value, SettingScope& scope) {
+  scope.table->on_unique = value;
+  return CheckOnUnique(value);
 }
 
 const Setting kSettings[] = {
@@ -235,6 +250,14 @@ const Setting kSettings[] = {
      "writes. Other values are "
      "not available in this version.",
      AssignDefaultOnDelete},
+    {"defaults/on_unique", false, "`stop` or `park_loser`", "stop", "park_loser",
+     "What happens when two regions give one value of a secondary unique key to two rows with "
+     "different keys. `stop`: the stream stops (`unique_violation`) until somebody has changed one "
+     "of the rows. `park_loser`: the row with the later commit time is shown, the other one is "
+     "kept "
+     "in `pgduet.parked` (`pgduet parked list`) and comes back by itself when its value is free; "
+     "equal at all regions. For tables with `last_write_wins`.",
+     AssignDefaultOnUnique},
     {"defaults/max_clock_skew", false, "duration, 100ms to 1h", "5s", "5s",
      "How far a transaction's commit time may lie ahead of this region's clock. Up to this the "
      "agent waits; beyond it the "
@@ -253,6 +276,8 @@ const Setting kSettings[] = {
      "As `defaults.policy`, for this table.", AssignTablePolicy},
     {"tables/*/on_delete", false, "policy", "the value of `defaults.on_delete`", "newest_wins",
      "As `defaults.on_delete`, for this table.", AssignTableOnDelete},
+    {"tables/*/on_unique", false, "`stop` or `park_loser`", "the value of `defaults.on_unique`",
+     "park_loser", "As `defaults.on_unique`, for this table.", AssignTableOnUnique},
 };
 
 }  // namespace

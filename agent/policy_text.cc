@@ -46,6 +46,9 @@ std::string CanonicalPolicyText(const Config& config) {
     const std::string name = Escaped(table->QuotedName());
     text += fmt::format("table.{}.policy={}\n", name, table->policy);
     text += fmt::format("table.{}.on_delete={}\n", name, table->on_delete);
+    // Only when it is not the default: files from before it existed keep their hash.
+    if (!table->on_unique.empty() && table->on_unique != "stop")
+      text += fmt::format("table.{}.on_unique={}\n", name, table->on_unique);
   }
   return text;
 }

@@ -54,6 +54,7 @@ class RegionEngine {
   AppliedState applied_;
   CoverageHistory history_;
   TombstoneRegistry registry_;
+  ParkingLot parking_;
   DeleteJournal journal_;
   LocalWatch watch_;
   CaptureLoop capture_;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "apply/apply_metrics.h"
+#include "apply/parking_lot.h"
 #include "apply/region_identity.h"
 #include "apply/target_session.h"
 #include "apply/target_table.h"
@@ -28,7 +29,8 @@ namespace pgduet {
 
 class DeleteJournal {
  public:
-  DeleteJournal(std::string conninfo, const RegionIdentity& identity, TombstoneRegistry& registry);
+  DeleteJournal(std::string conninfo, const RegionIdentity& identity, TombstoneRegistry& registry,
+                ParkingLot& parking);
 
   absl::Status Record(const LocalTransaction& transaction, const ChangeBatch& batch);
   // The LSN up to which what was recorded survives a crash of the database; at most `wanted`.
@@ -57,6 +59,7 @@ class DeleteJournal {
   const std::string conninfo_;
   const RegionIdentity identity_;
   TombstoneRegistry& registry_;
+  ParkingLot& parking_;
   std::unique_ptr<TargetSession> session_;
   std::unique_ptr<PgConnection> catalog_connection_;
   std::unique_ptr<TargetCatalog> catalog_;

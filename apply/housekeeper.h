@@ -13,6 +13,7 @@
 #include "apply/apply_metrics.h"
 #include "apply/closed_time.h"
 #include "apply/coverage_history.h"
+#include "apply/parked_returns.h"
 #include "apply/region_identity.h"
 #include "apply/sweep.h"
 #include "apply/target_session.h"
@@ -24,7 +25,8 @@ namespace pgduet {
 class Housekeeper {
  public:
   Housekeeper(std::string conninfo, const RegionIdentity& identity, AppliedState& applied,
-              CoverageHistory& history, TombstoneRegistry& registry, ApplyMetrics& metrics);
+              CoverageHistory& history, TombstoneRegistry& registry, ParkingLot& parking,
+              ApplyMetrics& metrics);
   ~Housekeeper() { Stop(); }
   void Start();
   void Stop();
@@ -57,6 +59,8 @@ class Housekeeper {
   FullXid oldest_running_ = 0;                             // at the last sample
   ClosingTimes closing_;
   Sweep sweep_;
+  ParkingLot& parking_;
+  ParkedReturns returns_;
   struct Removed {
     std::vector<TableKey> keys;
     uint64_t generation;

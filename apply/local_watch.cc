@@ -10,12 +10,13 @@
 namespace pgduet {
 
 LocalWatch::LocalWatch(std::string conninfo, Rank self, AppliedState& applied,
-                       CoverageHistory& history, DeleteJournal& journal)
+                       CoverageHistory& history, DeleteJournal& journal, ParkingLot& parking)
     : conninfo_(std::move(conninfo)),
       self_(self),
       applied_(applied),
       history_(history),
       journal_(journal),
+      parking_(parking),
       run_(fmt::format("{:08x}", std::random_device{}())) {}
 
 void LocalWatch::LocalTransactionDecoded(const LocalTransaction& transaction) {
@@ -24,7 +25,9 @@ void LocalWatch::LocalTransactionDecoded(const LocalTransaction& transaction) {
 
 absl::Status LocalWatch::LocalChanges(const LocalTransaction& transaction,
                                       const ChangeBatch& batch) {
-  return journal_.Record(transaction, batch);
+  PGDUET_RETURN_IF_ERROR(journal_.Record(transaction, batch));
+  for (const auto& relation : batch.relations) parking_.Changed(relation->oid);
+  return absl::OkStatus();
 }
 
 void LocalWatch::BarrierDecoded(std::string_view token) {

@@ -22,7 +22,7 @@ namespace pgduet {
 class LocalWatch : public LocalObserver, public DecoderBarrier {
  public:
   LocalWatch(std::string conninfo, Rank self, AppliedState& applied, CoverageHistory& history,
-             DeleteJournal& journal);
+             DeleteJournal& journal, ParkingLot& parking);
 
   void LocalTransactionDecoded(const LocalTransaction& transaction) override;
   absl::Status LocalChanges(const LocalTransaction& transaction, const ChangeBatch& batch) override;
@@ -42,6 +42,7 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
   AppliedState& applied_;
   CoverageHistory& history_;
   DeleteJournal& journal_;
+  ParkingLot& parking_;
   std::mutex connection_mutex_;
   std::unique_ptr<PgConnection> connection_;
   std::mutex mutex_;

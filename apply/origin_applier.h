@@ -20,6 +20,7 @@
 #include "apply/apply_transaction.h"
 #include "apply/coverage_history.h"
 #include "apply/decoder_barrier.h"
+#include "apply/parking_lot.h"
 #include "apply/region_identity.h"
 #include "apply/target_session.h"
 #include "apply/tombstone_registry.h"
@@ -57,8 +58,8 @@ class OriginApplier {
   using ReaderFactory = std::function<absl::StatusOr<std::unique_ptr<LogReader>>()>;
 
   OriginApplier(Options options, const RegionIdentity& identity, AppliedState& applied,
-                CoverageHistory& history, TombstoneRegistry& registry, DecoderBarrier& barrier,
-                ReaderFactory make_reader, ApplyMetrics& metrics);
+                CoverageHistory& history, TombstoneRegistry& registry, ParkingLot& parking,
+                DecoderBarrier& barrier, ReaderFactory make_reader, ApplyMetrics& metrics);
   ~OriginApplier();
 
   void Start();
@@ -78,6 +79,7 @@ class OriginApplier {
   AppliedState& applied_;
   CoverageHistory& history_;
   TombstoneRegistry& registry_;
+  ParkingLot& parking_;
   DecoderBarrier& barrier_;
   const ReaderFactory make_reader_;
   ApplyMetrics& metrics_;

@@ -117,6 +117,23 @@ CREATE INDEX IF NOT EXISTS conflict_by_time ON pgduet.conflict (logged_at);
 CREATE INDEX IF NOT EXISTS conflict_by_key ON pgduet.conflict (key_digest);
 CREATE INDEX IF NOT EXISTS conflict_by_table ON pgduet.conflict (table_schema, table_name, id);
 
+-- Version 3: rows that lost a value of a secondary unique key to a row that is shown (on_unique: park_loser). They count as
+-- live rows with their own version. Key and row are exact texts, column by column.
+CREATE TABLE IF NOT EXISTS pgduet.parked (
+  relation      oid NOT NULL,
+  key_digest    uuid NOT NULL,
+  key           text NOT NULL,
+  columns       text[] NOT NULL,
+  row_values    text[] NOT NULL,
+  commit_time   timestamptz NOT NULL,        -- the row's version; -infinity: from before the attachment
+  rank          smallint NOT NULL,
+  row_xid       xid NOT NULL,                -- the local transaction that had written it, for coverage
+  constraint_name text NOT NULL,             -- where it collided
+  blocked_by    text NOT NULL,               -- the key of the row that was shown then
+  parked_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (relation, key_digest)
+);
+
 CREATE OR REPLACE VIEW pgduet.applied AS
 SELECT r.name AS region, r.rank, p.incarnation, p.sequence, p.commit_lsn, p.commit_time, p.log_offset, p.applied_at,
        greatest(p.through_lsn, h.through_lsn) AS through_lsn, h.sent_at AS heartbeat_sent_at, h.received_at AS heartbeat_received_at
@@ -134,4 +151,4 @@ SELECT region, rank, sequence, commit_lsn,
 FROM pgduet.applied;
 
 -- What this file makes is of this version (schemas/sidecar.h).
-UPDATE pgduet.identity SET schema_version = 2 WHERE schema_version < 2;
+UPDATE pgduet.identity SET schema_version = 3 WHERE schema_version < 3;
