@@ -108,6 +108,16 @@ int main(int argc, char** argv) {
   show_command->callback(with_region(
       [&](const pgduet::Invocation& one) { return pgduet::RunConflictsShow(one, id); }));
 
+  auto* parked = app.add_subcommand("parked", "Rows that lost a unique value to another row");
+  parked->require_subcommand(1);
+  pgduet::ParkedOptions waiting;
+  auto* parked_list = parked->add_subcommand("list", "The newest first, with their rows");
+  parked_list->add_option("--table", waiting.table, "schema.table");
+  parked_list->add_option("--limit", waiting.limit, "At most so many (default 50)")
+      ->check(CLI::PositiveNumber);
+  parked_list->callback(with_region(
+      [&](const pgduet::Invocation& one) { return pgduet::RunParkedList(one, waiting); }));
+
   app.add_subcommand("version", "The version of this program")->callback([&] {
     exit_code = pgduet::RunVersion(line.json);
   });

@@ -47,6 +47,12 @@ struct ConflictsOptions {
 int RunConflictsList(const Invocation& invocation, const ConflictsOptions& options);
 int RunConflictsShow(const Invocation& invocation, long id);
 
+struct ParkedOptions {
+  std::string table;
+  int limit = 50;
+};
+int RunParkedList(const Invocation& invocation, const ParkedOptions& options);
+
 int RunVersion(bool json);
 
 // Prints the error as every command does: message, name, remedy. Returns kExitFailure.

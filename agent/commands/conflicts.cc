@@ -51,8 +51,9 @@ std::string Text(const Json& value) {
 }
 
 std::string Winner(const Json& conflict) {
-  return conflict["decision"] == "apply_remote" ? Text(conflict["remote_region"])
-                                                : Text(conflict["local_region"]);
+  return conflict["decision"] == "apply_remote" || conflict["decision"] == "park_local"
+             ? Text(conflict["remote_region"])
+             : Text(conflict["local_region"]);
 }
 
 void PrintSideBySide(const Json& conflict) {
