@@ -109,8 +109,9 @@ void CheckParkingKey(const TableConfig& table, const PgResult& rows, int row, Fi
     return;
   }
   Error(findings, "unique_key_unsupported",
-        fmt::format("on_unique: park_loser cannot judge an exclusion constraint, or a unique key "
-                    "over a generated column: table={} index={}",
+        // A deferrable key is checked by a trigger, which does not fire for applied changes.
+        fmt::format("on_unique: park_loser cannot judge an exclusion constraint, a deferrable key, "
+                    "or one over a generated column: table={} index={}",
                     table.QualifiedName(), rows.Text(row, 0)),
         "Drop it, or set on_unique: stop for the table.");
 }
@@ -118,7 +119,7 @@ void CheckParkingKey(const TableConfig& table, const PgResult& rows, int row, Fi
 void CheckUniqueKeys(const TableConfig& table, const std::string& oid, const std::string& key,
                      PgConnection& connection, Findings& findings) {
   absl::StatusOr<PgResult> rows = connection.Query(
-      "SELECT indexrelid::regclass::text, indisexclusion, EXISTS (SELECT FROM "
+      "SELECT indexrelid::regclass::text, indisexclusion OR NOT indimmediate, EXISTS (SELECT FROM "
       "pg_catalog.pg_depend d JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND "
       "a.attnum = d.refobjsubid WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = "
       "indexrelid AND d.refobjid = indrelid AND a.attgenerated <> '') FROM pg_catalog.pg_index "

@@ -26,6 +26,7 @@ TEST(ConfigSettingsTest, TheDefaultsOfTheTableAreThoseOfTheStructs) {
     config.max_clock_skew = config.kafka_retention_min = absl::ZeroDuration();
     config.default_policy.clear();
     config.default_on_delete.clear();
+    config.default_on_unique.clear();
     SettingScope scope{config, &region, nullptr};
     const Setting* setting = FindSetting(path);
     EXPECT_FALSE(setting->assign(std::string(setting->fallback), scope).has_value()) << path;
@@ -35,6 +36,7 @@ TEST(ConfigSettingsTest, TheDefaultsOfTheTableAreThoseOfTheStructs) {
   EXPECT_EQ(assigned("transport").first.transport, defaults.transport);
   EXPECT_EQ(assigned("defaults/policy").first.default_policy, defaults.default_policy);
   EXPECT_EQ(assigned("defaults/on_delete").first.default_on_delete, defaults.default_on_delete);
+  EXPECT_EQ(assigned("defaults/on_unique").first.default_on_unique, defaults.default_on_unique);
   EXPECT_EQ(assigned("defaults/max_clock_skew").first.max_clock_skew, defaults.max_clock_skew);
   EXPECT_EQ(assigned("kafka/retention_min").first.kafka_retention_min,
             defaults.kafka_retention_min);

@@ -57,6 +57,9 @@ TEST(PolicyTextTest, EverythingThatDecidesConflictsMatters) {
   EXPECT_NE(hash, hash_with([](Config& config) { config.tables.pop_back(); }));
   EXPECT_NE(hash, hash_with([](Config& config) { config.tables[0].policy = "merge"; }));
   EXPECT_NE(hash, hash_with([](Config& config) { config.tables[0].on_delete = "delete_wins"; }));
+  EXPECT_NE(hash, hash_with([](Config& config) { config.tables[0].on_unique = "park_loser"; }));
+  // Files from before the setting existed keep their hash.
+  EXPECT_EQ(hash, hash_with([](Config& config) { config.tables[0].on_unique = "stop"; }));
   EXPECT_NE(hash, hash_with([](Config& config) { config.tables[0].schema = "other"; }));
 }
 

@@ -15,7 +15,7 @@ SCHEMA = """
 CREATE TABLE city (id int PRIMARY KEY, name text UNIQUE, note text);
 CREATE TABLE login (id int PRIMARY KEY, shop int, email text, code int UNIQUE NULLS NOT DISTINCT, gone boolean NOT NULL DEFAULT false);
 CREATE UNIQUE INDEX login_email ON login (shop, lower(email)) WHERE NOT gone;
-CREATE TABLE seat (id int PRIMARY KEY, place int UNIQUE DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE seat (id int PRIMARY KEY, place int UNIQUE);
 """
 PARK = {"on_unique": "park_loser"}
 TABLES = {"public.city": PARK, "public.login": PARK, "public.seat": PARK}
@@ -147,10 +147,29 @@ class TestTwoRegions:
         wait_everywhere(pair, "seat", [(1, 1), (2, 2), (9, 3)], [3])
         logged = [len(parking_entries(region, "seat")) for region in pair]
         with a.transaction() as cursor:
-            cursor.execute("UPDATE seat SET place = 2 WHERE id = 1")
+            cursor.execute("UPDATE seat SET place = NULL WHERE id = 1")
             cursor.execute("UPDATE seat SET place = 1 WHERE id = 2")
+            cursor.execute("UPDATE seat SET place = 2 WHERE id = 1")
         wait_everywhere(pair, "seat", [(1, 2), (2, 1), (9, 3)], [3])
         assert [len(parking_entries(region, "seat")) for region in pair] == logged
+
+    def test_a_swap_parks_nothing_where_nothing_is_parked(self, pair):
+        a, b = pair["a"], pair["b"]
+        a.sql("INSERT INTO seat VALUES (1, 1), (2, 2)")
+        pair.wait_converged()
+        with a.transaction() as cursor:
+            cursor.execute("UPDATE seat SET place = NULL WHERE id = 1")
+            cursor.execute("UPDATE seat SET place = 1 WHERE id = 2")
+            cursor.execute("UPDATE seat SET place = 2 WHERE id = 1")
+        wait_everywhere(pair, "seat", [(1, 2), (2, 1)], [])
+        assert not any(region.conflicts("seat") for region in pair)
+
+    def test_check_says_what_each_unique_key_is_set_to(self, pair):
+        found = pair["a"].pgduet("check").stdout
+        assert "city_name_key on_unique=park_loser" in found
+        pair["a"].sql("CREATE UNIQUE INDEX later ON city (note); ALTER TABLE city ADD CONSTRAINT late UNIQUE (note) DEFERRABLE")
+        refused = pair["a"].pgduet("check", check=False)
+        assert refused.returncode == 1 and "late" in refused.stdout and "unique_key_unsupported" in refused.stdout
 
     def test_a_restart_finds_the_parked_rows_again(self, pair):
         collide(pair)
@@ -252,6 +271,26 @@ def test_random_load_ends_equal_and_as_the_definition_says(group_on, seeded_rand
     group.wait_converged()
     wait_until(lambda: settled(group), "the parked rows to settle")
     assert group["a"].conflicts("city")
+    for region in group:
+        assert_shown_by_the_definition(region, "city", [lambda row: row["name"]])
+        assert_shown_by_the_definition(region, "login", [lambda row: row["email"].lower(), lambda row: row["code"]])
+
+
+@pytest.mark.parametrize("regions", ["ab", "abc"])
+def test_kills_and_a_crash_of_a_database_leave_no_trace(group_on, seeded_random, regions):
+    group = group_on("direct", list(regions), schema=SCHEMA, tables=TABLES)
+    for victim in group:
+        load = threading.Thread(target=run_load, args=(group, seeded_random, 80))
+        load.start()
+        wait_until(lambda: parked(victim, "city") or parked(victim, "login") or not load.is_alive(), "something to be parked")
+        victim.agent.kill()
+        victim.agent.start()
+        load.join()
+    group["a"].postgres.kill()
+    group["a"].postgres.start()
+    run_load(group, seeded_random, 40)
+    group.wait_converged()
+    wait_until(lambda: settled(group), "the parked rows to settle")
     for region in group:
         assert_shown_by_the_definition(region, "city", [lambda row: row["name"]])
         assert_shown_by_the_definition(region, "login", [lambda row: row["email"].lower(), lambda row: row["code"]])

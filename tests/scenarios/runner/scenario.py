@@ -31,6 +31,7 @@ _TAKES_SQL = {"sql", "session", "blocked_session", "true"}
 _TAKES_ONE = {"blocked_session", "true"}
 _TABLE = re.compile(r"^CREATE TABLE (\w+)\b(?! PARTITION OF)([^\n]*)", re.MULTILINE)
 _LOCAL = "-- not replicated"
+_PARKS = "-- on_unique: park_loser"
 
 
 class Refused(ValueError):
@@ -53,6 +54,7 @@ class Scenario:
     expected: str
     tables: tuple  # replicated
     local_tables: tuple
+    parking_tables: tuple  # of the replicated ones
 
     @property
     def regions(self):
@@ -85,7 +87,8 @@ def load(folder):
         raise Refused(f"{folder.name}: the schema has no line that begins with CREATE TABLE")
     return Scenario(folder.name, schemas, tuple(steps), (folder / "expected.txt").read_text(encoding="utf-8"),
                     tuple(sorted(table for table, rest in found.items() if _LOCAL not in rest)),
-                    tuple(sorted(table for table, rest in found.items() if _LOCAL in rest)))
+                    tuple(sorted(table for table, rest in found.items() if _LOCAL in rest)),
+                    tuple(sorted(table for table, rest in found.items() if _PARKS in rest)))
 
 
 def read_steps(text, where):
