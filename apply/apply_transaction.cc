@@ -12,14 +12,12 @@
 #include "apply/table_sql.h"
 #include "apply/tombstone_table.h"
 #include "apply/truncate_path.h"
+#include "apply/visible_rows.h"
 #include "base/named_error.h"
 #include "capture/applied_marker.h"
 
 namespace pgduet {
 namespace {
-
-// How long a transaction waits for the decoder with its row locks held, before it gives them back.
-constexpr absl::Duration kBarrierWithLocks = absl::Milliseconds(200);
 
 constexpr char kProgressSql[] =
     "INSERT INTO pgduet.progress (origin_rank, incarnation, sequence, commit_lsn, commit_time, "
@@ -172,8 +170,7 @@ absl::Status ApplyTransaction::CompleteMove(Segment& segment) {
       missing.push_back(column);
   }
   if (missing.empty()) return absl::OkStatus();
-  std::vector<PgParameter> key;
-  for (std::string& part : KeyValues(table.groups[0].key_text)) key.emplace_back(std::move(part));
+  const std::vector<PgParameter> key = KeyParametersOf(table.groups[0].key_text);
   PGDUET_ASSIGN_OR_RETURN(const size_t asked,
                           scope_.pipeline.Add(ReadColumnsSql(*table.table, missing), key,
                                               ScalarTypes(*table.table, table.table->keys)));
@@ -230,12 +227,7 @@ absl::Status ApplyTransaction::ApplyByRow(const TableGroups& table, std::vector<
                           row_path.Apply(table, std::move(groups), false));
   if (unexplained.empty()) return absl::OkStatus();
   // Neither row nor tombstone: perhaps a local delete that capture has not reached yet.
-  const absl::Status reached = barrier_.Wait(kBarrierWithLocks, stop_);
-  if (absl::IsDeadlineExceeded(reached)) {
-    return NamedError(absl::StatusCode::kAborted, "decoder_behind",
-                      "capture has not reached this moment yet");
-  }
-  PGDUET_RETURN_IF_ERROR(reached);
+  PGDUET_RETURN_IF_ERROR(AwaitHoldingLocks(barrier_, stop_));
   return row_path.Apply(table, std::move(unexplained), true).status();
 }
 
@@ -310,8 +302,7 @@ absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<KeyDelete>& d
 
 absl::Status ApplyTransaction::DecideLateDelete(const KeyDelete& one, const RecordHeader& last) {
   const auto& [relation, table] = touched_.at(one.key.table);
-  std::vector<PgParameter> key;
-  for (std::string& part : KeyValues(one.key_text)) key.emplace_back(std::move(part));
+  const std::vector<PgParameter> key = KeyParametersOf(one.key_text);
   const std::vector<Oid> types = ScalarTypes(*table, table->keys);
   // An insert that found its key taken is among the inserted keys, too: only a row of this
   // transaction is its to judge.

@@ -23,4 +23,10 @@ class DecoderBarrier {
   virtual Lsn Decoded() const = 0;
 };
 
+// Aborted/decoder_behind: the transaction is rolled back, the barrier awaited without locks, and
+// the transaction applied again.
+absl::Status DecoderBehind();
+// Waits for a short while, because row locks are held; then DecoderBehind().
+absl::Status AwaitHoldingLocks(DecoderBarrier& barrier, const std::stop_token& stop);
+
 }  // namespace pgduet

@@ -12,12 +12,6 @@ namespace {
 
 // How many rows share their round trips, and are in memory at a time.
 constexpr size_t kSlice = 500;
-constexpr absl::Duration kBarrierWithLocks = absl::Milliseconds(200);
-
-absl::Status DecoderBehind() {
-  return NamedError(absl::StatusCode::kAborted, "decoder_behind",
-                    "capture has not reached this moment yet");
-}
 
 // A whole row of this key that one of the writes has seen or made: valid where it was.
 std::optional<RowImage> ClaimOf(const std::vector<RowWrite>& writes) {
@@ -56,20 +50,22 @@ absl::Status PolicyPath::Apply(const TableGroups& table, const TablePolicy& poli
   counts_.slow_rows += table.groups.size();
   for (size_t begin = 0; begin < table.groups.size(); begin += kSlice) {
     std::vector<Row> rows;
-    for (size_t at = begin; at < std::min(begin + kSlice, table.groups.size()); ++at)
-      rows.push_back({.group = &table.groups[at], .stands = {}, .known = {}});
-    PGDUET_RETURN_IF_ERROR(ApplySlice(table, engine, std::move(rows), units));
+    for (size_t at = begin; at < std::min(begin + kSlice, table.groups.size()); ++at) {
+      const KeyGroup& group = table.groups[at];
+      rows.push_back({.group = &group, .writes = WritesOf(*table.table, group, units)});
+    }
+    PGDUET_RETURN_IF_ERROR(ApplySlice(table, engine, std::move(rows)));
   }
   return absl::OkStatus();
 }
 
 absl::Status PolicyPath::ApplySlice(const TableGroups& table, const RowEngine& engine,
-                                    std::vector<Row> rows, const std::vector<ApplyUnit>& units) {
-  PGDUET_RETURN_IF_ERROR(ReadRows(table, rows, units));
+                                    std::vector<Row> rows) {
+  PGDUET_RETURN_IF_ERROR(ReadRows(table, rows));
   PGDUET_RETURN_IF_ERROR(Explain(rows));
   PGDUET_RETURN_IF_ERROR(LockKnown(table, engine, rows));
   PGDUET_RETURN_IF_ERROR(ReadAgain(table, rows));
-  for (Row& row : rows) PGDUET_RETURN_IF_ERROR(Decide(table, engine, row, units));
+  for (Row& row : rows) PGDUET_RETURN_IF_ERROR(Decide(table, engine, row));
   // A function that was asked has run what was queued before: rows are written after all of them.
   must_touch_.clear();
   for (Row& row : rows) PGDUET_RETURN_IF_ERROR(Show(table, engine, row));
@@ -88,21 +84,19 @@ absl::Status PolicyPath::ApplySlice(const TableGroups& table, const RowEngine& e
   return absl::OkStatus();
 }
 
-absl::Status PolicyPath::ReadRows(const TableGroups& table, std::vector<Row>& rows,
-                                  const std::vector<ApplyUnit>& units) {
+absl::Status PolicyPath::ReadRows(const TableGroups& table, std::vector<Row>& rows) {
   PGDUET_ASSIGN_OR_RETURN(std::vector<VisibleRow> stands,
                           ReadVisibleRows(scope_.pipeline, *table.table, KeysOf(rows)));
   for (size_t place = 0; place < rows.size(); ++place)
     rows[place].stands = std::move(stands[place]);
-  return Claim(table, rows, units);
+  return Claim(table, rows);
 }
 
-absl::Status PolicyPath::Claim(const TableGroups& table, std::vector<Row>& rows,
-                               const std::vector<ApplyUnit>& units) {
+absl::Status PolicyPath::Claim(const TableGroups& table, std::vector<Row>& rows) {
   std::vector<std::pair<Row*, size_t>> claims;
   for (Row& row : rows) {
     if (row.stands.row) continue;
-    row.claim = ClaimOf(WritesOf(*table.table, *row.group, units));
+    row.claim = ClaimOf(row.writes);
     if (!row.claim) continue;
     PGDUET_ASSIGN_OR_RETURN(const std::optional<size_t> put,
                             QueueVisibleRow(scope_.pipeline, *table.table, row.group->key_text,
@@ -136,8 +130,7 @@ absl::Status PolicyPath::Explain(const std::vector<Row>& rows) {
         return !row.stands.row || Unexplained(row.stands);
       });
   if (explained) return absl::OkStatus();
-  const absl::Status reached = barrier_.Wait(kBarrierWithLocks, stop_);
-  return absl::IsDeadlineExceeded(reached) ? DecoderBehind() : reached;
+  return AwaitHoldingLocks(barrier_, stop_);
 }
 
 absl::Status PolicyPath::LockKnown(const TableGroups& table, const RowEngine& engine,
@@ -174,10 +167,9 @@ void PolicyPath::Count(ChangeKind kind) {
   ++counter;
 }
 
-absl::Status PolicyPath::Decide(const TableGroups& table, const RowEngine& engine, Row& row,
-                                const std::vector<ApplyUnit>& units) {
+absl::Status PolicyPath::Decide(const TableGroups& table, const RowEngine& engine, Row& row) {
   row.visible = row.stands.row;
-  for (const RowWrite& write : WritesOf(*table.table, *row.group, units)) {
+  for (const RowWrite& write : row.writes) {
     Count(write.kind);
     const std::optional<RowImage> stood = row.visible;
     const bool nothing_known = !stood && row.known.state.members.empty();

@@ -41,25 +41,22 @@ class PolicyPath {
  private:
   struct Row {
     const KeyGroup* group = nullptr;
+    std::vector<RowWrite> writes;
     VisibleRow stands;
     std::optional<RowImage> claim;  // what was put where no row stood
     KnownRow known;
     std::optional<RowImage> visible;  // as it has to stand
     bool merged = false;
   };
-  absl::Status ApplySlice(const TableGroups& table, const RowEngine& engine, std::vector<Row> rows,
-                          const std::vector<ApplyUnit>& units);
-  absl::Status ReadRows(const TableGroups& table, std::vector<Row>& rows,
-                        const std::vector<ApplyUnit>& units);
-  absl::Status Claim(const TableGroups& table, std::vector<Row>& rows,
-                     const std::vector<ApplyUnit>& units);
+  absl::Status ApplySlice(const TableGroups& table, const RowEngine& engine, std::vector<Row> rows);
+  absl::Status ReadRows(const TableGroups& table, std::vector<Row>& rows);
+  absl::Status Claim(const TableGroups& table, std::vector<Row>& rows);
   absl::Status Explain(const std::vector<Row>& rows);
   bool Unexplained(const VisibleRow& row) const;
   absl::Status LockKnown(const TableGroups& table, const RowEngine& engine, std::vector<Row>& rows);
   absl::Status ReadAgain(const TableGroups& table, std::vector<Row>& rows);
   // Takes the key's writes; queues the log entries.
-  absl::Status Decide(const TableGroups& table, const RowEngine& engine, Row& row,
-                      const std::vector<ApplyUnit>& units);
+  absl::Status Decide(const TableGroups& table, const RowEngine& engine, Row& row);
   void Count(ChangeKind kind);
   absl::Status QueueLog(const TableGroups& table, const RowEngine& engine, const Row& row,
                         const RowWrite& write, const Outcome& outcome,

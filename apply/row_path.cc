@@ -6,6 +6,7 @@
 
 #include "apply/table_sql.h"
 #include "apply/tombstone_table.h"
+#include "apply/visible_rows.h"
 #include "base/named_error.h"
 
 namespace pgduet {
@@ -16,12 +17,6 @@ constexpr char kReadTombstoneSql[] =
     "FROM pgduet.tombstone "
     "WHERE relation = $1::oid AND key_digest IN ($2::uuid, $3::uuid) "
     "ORDER BY commit_time DESC, rank DESC, commit_lsn DESC LIMIT 1";
-
-std::vector<PgParameter> KeyParameters(const KeyGroup& group) {
-  std::vector<PgParameter> parameters;
-  for (std::string& part : KeyValues(group.key_text)) parameters.emplace_back(std::move(part));
-  return parameters;
-}
 
 PgParameter ToParameter(const Value& value) {
   return value.kind == ValueKind::kNull ? PgParameter::Null()
@@ -97,7 +92,8 @@ absl::StatusOr<std::vector<RowPath::Standing>> RowPath::Read(const TableGroups& 
   }
   for (size_t place = 0; place < groups.size(); ++place) {
     const KeyGroup& group = table.groups[groups[place]];
-    PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(read_sql, KeyParameters(group), key_types).status());
+    PGDUET_RETURN_IF_ERROR(
+        scope_.pipeline.Add(read_sql, KeyParametersOf(group.key_text), key_types).status());
     asked_tombstone[place] = scope_.registry.MayHaveTombstone({table.table->oid, group.key_hash});
     if (!asked_tombstone[place]) continue;
     PGDUET_RETURN_IF_ERROR(
@@ -242,7 +238,8 @@ absl::StatusOr<bool> RowPath::Write(const TableGroups& table, const KeyGroup& gr
     }
     if (!standing.exists) return false;
     PGDUET_RETURN_IF_ERROR(
-        scope_.pipeline.Add(DeleteRowSql(target), KeyParameters(group), key_types).status());
+        scope_.pipeline.Add(DeleteRowSql(target), KeyParametersOf(group.key_text), key_types)
+            .status());
     return false;
   }
   std::vector<int> carried;
@@ -260,7 +257,7 @@ absl::StatusOr<bool> RowPath::Write(const TableGroups& table, const KeyGroup& gr
         scope_.pipeline.Add(InsertRowSql(target, carried), parameters, types).status());
     return true;
   }
-  for (PgParameter& part : KeyParameters(group)) parameters.push_back(std::move(part));
+  for (PgParameter& part : KeyParametersOf(group.key_text)) parameters.push_back(std::move(part));
   types.insert(types.end(), key_types.begin(), key_types.end());
   const std::string sql =
       target.replaces_rows ? ReplaceRowSql(target, carried) : UpdateRowSql(target, carried);

@@ -8,12 +8,6 @@ namespace {
 
 constexpr int kFirstColumn = 4;
 
-std::vector<PgParameter> KeyParametersOf(const std::string& key_text) {
-  std::vector<PgParameter> parameters;
-  for (std::string& part : KeyValues(key_text)) parameters.emplace_back(std::move(part));
-  return parameters;
-}
-
 VisibleRow RowIn(const PgResult& result, size_t columns) {
   VisibleRow visible;
   if (result.rows() == 0) return visible;
@@ -30,6 +24,12 @@ VisibleRow RowIn(const PgResult& result, size_t columns) {
 }
 
 }  // namespace
+
+std::vector<PgParameter> KeyParametersOf(const std::string& key_text) {
+  std::vector<PgParameter> parameters;
+  for (std::string& part : KeyValues(key_text)) parameters.emplace_back(std::move(part));
+  return parameters;
+}
 
 PgParameter ParameterOf(const Cell& cell) {
   return cell.kind == Cell::Kind::kText ? PgParameter(cell.text) : PgParameter::Null();

@@ -37,5 +37,7 @@ absl::StatusOr<std::optional<size_t>> QueueVisibleRow(PgPipeline& pipeline,
                                                       const std::optional<RowImage>& after);
 
 PgParameter ParameterOf(const Cell& cell);
+// The key's values, for the statements that find a row by it.
+std::vector<PgParameter> KeyParametersOf(const std::string& key_text);
 
 }  // namespace pgduet
