@@ -266,9 +266,24 @@ class ConfigReader {
     for (size_t at = 0; at < config.tables.size(); ++at) {
       TableConfig& table = config.tables[at];
       table.policy = policies.Finish(drafts_[at].policy, drafts_[at].shown, table.line);
+      FinishOnUnique(drafts_[at], table);
     }
     policies.FinishDefaults();
     RefuseEqualNames();
+  }
+
+  // Parking compares two commit times: tables whose policy keeps versions have no single one.
+  void FinishOnUnique(const TableDraft& draft, TableConfig& table) {
+    const bool own = draft.policy.on_unique.has_value();
+    const std::string wanted =
+        own ? *draft.policy.on_unique : defaults_.on_unique.value_or(TableConfig().on_unique);
+    if (!table.policy.KeepsVersions()) {
+      table.on_unique = wanted;
+    } else if (own && wanted != TableConfig().on_unique) {
+      Problem(draft.policy.LineOf("on_unique", table.line), draft.shown + ".on_unique",
+              fmt::format("'{}' needs the policy last_write_wins", wanted),
+              "remove it, or the table's policy");
+    }
   }
 
   // Policies are found by schema.name without quotes, as relations of the stream are named.

@@ -129,6 +129,14 @@ Fault AssignFunctionTimeout(const std::string& value, SettingScope& scope) {
   return fault;
 }
 
+Fault AssignOnUnique(const std::string& value, SettingScope& scope) {
+  if (value != "stop" && value != "park_loser")
+    return SettingFault{fmt::format("unknown on_unique: '{}'", value),
+                        "use 'stop' or 'park_loser'"};
+  scope.policy->on_unique = value;
+  return std::nullopt;
+}
+
 Fault AssignMaxClockSkew(const std::string& value, SettingScope& scope) {
   return ParseBoundedDuration(value, absl::Milliseconds(100), absl::Hours(1),
                               scope.config.max_clock_skew);
@@ -232,6 +240,14 @@ const Setting kSettings[] = {
      "For tables with the policy `region_priority` that have no list of their own: the regions, "
      "the strongest first. Regions that are not named follow in the order of `regions`.",
      nullptr},
+    {"defaults/on_unique", false, "`stop` or `park_loser`", "stop", "park_loser",
+     "What happens when two regions give one value of a secondary unique key to two rows with "
+     "different keys. `stop`: the stream stops (`unique_violation`) until somebody has changed one "
+     "of the rows. `park_loser`: the row with the later commit time is shown, the other one is "
+     "kept "
+     "in `pgduet.parked` (`pgduet parked list`) and comes back by itself when its value is free; "
+     "equal at all regions. For tables with `last_write_wins`.",
+     AssignOnUnique},
     {"defaults/max_clock_skew", false, "duration, 100ms to 1h", "5s", "5s",
      "How far a transaction's commit time may lie ahead of this region's clock. Up to this the "
      "agent waits; beyond it the "
@@ -291,6 +307,8 @@ const Setting kSettings[] = {
     {"tables/*/function_timeout", false, "duration, 10ms to 1m", "1s", "1s",
      "With `custom` only: how long one call of the function may take. Beyond it the stream stops.",
      AssignFunctionTimeout},
+    {"tables/*/on_unique", false, "`stop` or `park_loser`", "the value of `defaults.on_unique`",
+     "park_loser", "As `defaults.on_unique`, for this table.", AssignOnUnique},
 };
 
 }  // namespace

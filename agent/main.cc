@@ -56,6 +56,7 @@ struct ServiceOptions {
   pgduet::InitOptions init;
   pgduet::AgentOptions agent;
   pgduet::LagOptions lag;
+  pgduet::ParkedOptions parked;
 
   void AddTo(CLI::App& app, const WithRegion& with_region) {
     app.add_subcommand("check", "Probe every prerequisite; each finding comes with its mend")
@@ -80,6 +81,15 @@ struct ServiceOptions {
     lag_command->add_option("--max", lag.max_seconds, "Seconds that are still fine (default 30)");
     lag_command->callback(
         with_region([this](const pgduet::Invocation& one) { return RunLag(one, lag); }));
+    auto* parked_command =
+        app.add_subcommand("parked", "Rows that lost a unique value to another row");
+    parked_command->require_subcommand(1);
+    auto* list = parked_command->add_subcommand("list", "The newest first, with their rows");
+    list->add_option("--table", parked.table, "schema.table");
+    list->add_option("--limit", parked.limit, "At most so many (default 50)")
+        ->check(CLI::PositiveNumber);
+    list->callback(
+        with_region([this](const pgduet::Invocation& one) { return RunParkedList(one, parked); }));
   }
 };
 

@@ -37,6 +37,7 @@ struct PolicyDraft {
   // Empty: not there, or not sound.
   std::optional<PolicyKind> kind;
   std::optional<OnDelete> on_delete;
+  std::optional<std::string> on_unique;  // stop, park_loser
   std::vector<PlacedText> priority;
   std::vector<PlacedColumn> columns;
   std::vector<std::vector<PlacedText>> groups;

@@ -85,6 +85,9 @@ std::string CanonicalPolicyText(const Config& config) {
     text += fmt::format("table.{}.policy={}\n", name, PolicyName(table->policy.kind));
     text += fmt::format("table.{}.on_delete={}\n", name, OnDeleteName(table->policy.on_delete));
     text += DetailsOf(table->policy, config, name);
+    // Only when it is not the default: files from before it existed keep their hash.
+    if (table->on_unique != "stop")
+      text += fmt::format("table.{}.on_unique={}\n", name, table->on_unique);
   }
   return text;
 }

@@ -1,6 +1,7 @@
 #include "agent/region_engine.h"
 
 #include <algorithm>
+#include <set>
 
 #include <absl/time/clock.h>
 
@@ -34,6 +35,14 @@ KafkaLogOptions LogOptions(const Config& config, const RegionConfig& owner,
   return options;
 }
 
+std::set<std::string> ParkingTables(const Config& config) {
+  std::set<std::string> tables;
+  for (const TableConfig& table : config.tables) {
+    if (table.on_unique == "park_loser") tables.insert(table.QuotedName());
+  }
+  return tables;
+}
+
 StreamStatus Describe(std::string name, std::string state, const absl::Status& error) {
   StreamStatus status{.name = std::move(name), .state = std::move(state)};
   if (error.ok()) return status;
@@ -60,9 +69,11 @@ RegionEngine::RegionEngine(const Config& config, const RegionConfig& region,
       capture_metrics_(registry),
       applied_(static_cast<int>(identity_.regions.size())),
       history_(identity_, {}),
-      journal_(region.postgres, identity_, policies_, registry_),
+      parking_(ParkingTables(config)),
+      journal_(region.postgres, identity_, policies_, registry_, parking_),
       policy_journal_(region.postgres, identity_, policies_, applied_),
-      watch_(region.postgres, identity_.rank, applied_, history_, journal_, policy_journal_),
+      watch_(region.postgres, identity_.rank, applied_, history_, journal_, policy_journal_,
+             parking_),
       capture_(
           OwnCapture(),
           [this]() -> absl::StatusOr<std::unique_ptr<LogWriter>> {
@@ -72,7 +83,7 @@ RegionEngine::RegionEngine(const Config& config, const RegionConfig& region,
             return KafkaLogWriter::Open(LogOptions(config_, region_, region_));
           },
           watch_, &capture_metrics_),
-      housekeeper_(region.postgres, identity_, policies_, applied_, history_, registry_,
+      housekeeper_(region.postgres, identity_, policies_, applied_, history_, registry_, parking_,
                    apply_metrics_,
                    {.keep = config.conflict_keep, .max_rows = config.conflict_max_rows}) {
   capture_.OnState(
@@ -120,7 +131,7 @@ void RegionEngine::AddPeer(const RegionConfig& peer) {
                              .policy_hash = PolicyHash(config_),
                              .policy_text = CanonicalPolicyText(config_),
                              .max_clock_skew = config_.max_clock_skew},
-      identity_, policies_, applied_, history_, registry_, watch_, std::move(make_reader),
+      identity_, policies_, applied_, history_, registry_, parking_, watch_, std::move(make_reader),
       apply_metrics_));
   applier_names_.push_back(peer.name);
 }
@@ -149,6 +160,7 @@ absl::Status RegionEngine::Start() {
   PGDUET_RETURN_IF_ERROR(FlushWal(*connection));  // what is loaded now, a crash must not take back
   PGDUET_RETURN_IF_ERROR(LoadTombstones(*connection, registry_));
   PGDUET_RETURN_IF_ERROR(LoadHorizons(*connection, history_));
+  PGDUET_RETURN_IF_ERROR(LoadCrowded(*connection, parking_));
   capture_thread_ = std::jthread([this](std::stop_token stop) { capture_.Run(std::move(stop)); });
   for (auto& peer : direct_peers_) peer->Start();
   for (auto& applier : appliers_) applier->Start();

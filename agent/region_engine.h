@@ -57,6 +57,7 @@ class RegionEngine {
   AppliedState applied_;
   CoverageHistory history_;
   TombstoneRegistry registry_;
+  ParkingLot parking_;
   DeleteJournal journal_;
   PolicyJournal policy_journal_;
   LocalWatch watch_;

@@ -12,6 +12,7 @@
 
 #include "apply/applied_state.h"
 #include "apply/coverage_history.h"
+#include "apply/parking_lot.h"
 #include "apply/pg_pipeline.h"
 #include "apply/policy_tables.h"
 #include "apply/region_identity.h"
@@ -63,6 +64,8 @@ class InsertedKeys {
   std::vector<std::pair<size_t, CommitTime>> runs_;  // from this place on, this time
 };
 
+class UniquePath;
+
 struct ApplyScope {
   const RegionIdentity& identity;
   Rank origin;
@@ -75,6 +78,13 @@ struct ApplyScope {
   const AppliedState& applied;
   const PolicyTables& policies;
   TombstoneRegistry::Applier* gate = nullptr;  // of the open apply transaction
+  // Of tables that park rows; null where there are none.
+  ParkingLot* parking = nullptr;
+  ParkingLot::Hold* hold = nullptr;  // of the open apply transaction, like the next one
+  UniquePath* unique = nullptr;
+
+  // The table may have parked rows, and is ours alone until the transaction's end.
+  bool Crowded(const TargetTable& table) const { return hold != nullptr && hold->Alone(table.oid); }
 
   // Whose write a stamp names; unknown origins (other tools') and unstamped rows count as local.
   Rank RankOf(Oid roident) const {

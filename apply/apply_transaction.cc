@@ -35,6 +35,9 @@ ApplyTransaction::ApplyTransaction(ApplyScope scope, DecoderBarrier& barrier, Gr
       stop_(std::move(stop)),
       gate_(scope.registry, scope.origin) {
   scope_.gate = &gate_;
+  if (scope_.parking == nullptr) return;
+  scope_.hold = &hold_.emplace(*scope_.parking);
+  scope_.unique = &unique_.emplace(scope_, counts_);
 }
 
 ApplyTransaction::~ApplyTransaction() { Rollback(); }
@@ -63,8 +66,17 @@ absl::Status ApplyTransaction::Begin(const RecordHeader& last, CommitTime stamp)
 }
 
 absl::Status ApplyTransaction::Apply(const std::vector<ApplyUnit>& units) {
+  return NoteCollision(ApplyUnits(units));
+}
+
+absl::Status ApplyTransaction::ApplyUnits(const std::vector<ApplyUnit>& units) {
   PGDUET_ASSIGN_OR_RETURN(std::vector<Segment> segments,
                           GroupChanges(units, scope_.catalog, grouping_));
+  const Grouping grouping = grouping_;
+  PGDUET_RETURN_IF_ERROR(HoldTables(segments, units.size()));
+  if (grouping_ != grouping) {
+    PGDUET_ASSIGN_OR_RETURN(segments, GroupChanges(units, scope_.catalog, grouping_));
+  }
   if (grouping_ == Grouping::kByKey || scope_.policies.empty())
     return ApplySegments(std::move(segments), units);
   // Tables that keep versions take a transaction's changes of a row as one, whatever the grouping.
@@ -233,8 +245,16 @@ absl::Status ApplyTransaction::ApplyByRow(const TableGroups& table, std::vector<
 
 absl::Status ApplyTransaction::Commit(const RecordHeader& last, int64_t log_offset,
                                       const AppliedVector& vector) {
+  const absl::Status status = NoteCollision(CommitAll(last, log_offset, vector));
+  if (status.ok()) ReleaseTables();
+  return status;
+}
+
+absl::Status ApplyTransaction::CommitAll(const RecordHeader& last, int64_t log_offset,
+                                         const AppliedVector& vector) {
   // A chunk without row changes leaves BEGIN and marker queued.
   if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
+  PGDUET_RETURN_IF_ERROR(FinishUnique());
   const auto concerns = [&](const std::vector<KeyDelete>& deletes) {
     return inserted_.Among(deletes);
   };
@@ -268,6 +288,11 @@ absl::Status ApplyTransaction::Commit(const RecordHeader& last, int64_t log_offs
 absl::Status ApplyTransaction::DecideLateDeletes(const std::vector<KeyDelete>& deletes,
                                                  const RecordHeader& last) {
   for (const KeyDelete& one : deletes) {
+    if (scope_.hold != nullptr && scope_.hold->Alone(one.key.table)) {
+      PGDUET_RETURN_IF_ERROR(
+          QueueRemoveParkedBelow(scope_.pipeline, one.key.table, {one.key_text}, one.version));
+      PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
+    }
     if (!one.key_text.empty()) {
       PGDUET_RETURN_IF_ERROR(DecideLateDelete(one, last));
       continue;
@@ -354,6 +379,8 @@ void ApplyTransaction::Rollback() {
     if (scope_.pipeline.Add("ROLLBACK", {}).ok()) (void)scope_.pipeline.Run();
   }
   gate_.Leave();
+  if (hold_) hold_->Release();
+  if (unique_) unique_->Clear();
 }
 
 }  // namespace pgduet

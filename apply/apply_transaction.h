@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "apply/change_groups.h"
 #include "apply/decoder_barrier.h"
 #include "apply/target_session.h"
+#include "apply/unique_path.h"
 
 namespace pgduet {
 
@@ -34,6 +36,7 @@ class ApplyTransaction {
   // the rows carry it.
   absl::Status Begin(const RecordHeader& last, CommitTime stamp);
   // Aborted/decoder_behind: roll back, await the barrier without locks, and apply again.
+  // Aborted/parked_rows: several transactions, and a table with parked rows: apply each by itself.
   absl::Status Apply(const std::vector<ApplyUnit>& units);
   absl::Status Commit(const RecordHeader& last, int64_t log_offset, const AppliedVector& vector);
   void Rollback();
@@ -41,6 +44,13 @@ class ApplyTransaction {
   const ApplyCounts& counts() const { return counts_; }
 
  private:
+  absl::Status ApplyUnits(const std::vector<ApplyUnit>& units);
+  absl::Status CommitAll(const RecordHeader& last, int64_t log_offset, const AppliedVector& vector);
+  // Tables that park rows: apply_transaction_unique.cc.
+  absl::Status HoldTables(const std::vector<Segment>& segments, size_t units);
+  absl::Status NoteCollision(absl::Status status);
+  absl::Status FinishUnique();
+  void ReleaseTables();
   void RegisterDeletes(const std::vector<Segment>& segments, const std::vector<ApplyUnit>& units);
   // Fills what an incomplete move lacks from the row under the old key.
   absl::Status CompleteMove(Segment& segment);
@@ -60,9 +70,12 @@ class ApplyTransaction {
 
   ApplyScope scope_;
   DecoderBarrier& barrier_;
-  const Grouping grouping_;
+  Grouping grouping_;  // one by one, once a table with parked rows is met
   std::stop_token stop_;
   TombstoneRegistry::Applier gate_;
+  std::optional<ParkingLot::Hold> hold_;
+  std::optional<UniquePath> unique_;
+  std::vector<Oid> parking_tables_, emptied_;
   bool open_ = false;
   InsertedKeys inserted_;
   ApplyCounts counts_;

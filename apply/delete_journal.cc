@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "apply/parked_rows.h"
 #include "apply/postgres_time.h"
 #include "apply/table_sql.h"
 #include "apply/tombstone_table.h"
@@ -82,11 +83,13 @@ std::vector<KeyDelete> Unique(std::vector<KeyDelete> deletes) {
 }  // namespace
 
 DeleteJournal::DeleteJournal(std::string conninfo, const RegionIdentity& identity,
-                             const PolicyTables& policies, TombstoneRegistry& registry)
+                             const PolicyTables& policies, TombstoneRegistry& registry,
+                             ParkingLot& parking)
     : conninfo_(std::move(conninfo)),
       identity_(identity),
       policies_(policies),
-      registry_(registry) {}
+      registry_(registry),
+      parking_(parking) {}
 
 absl::Status DeleteJournal::OpenSession() {
   if (session_ != nullptr) return absl::OkStatus();
@@ -188,6 +191,11 @@ absl::Status DeleteJournal::Write(const LocalTransaction& transaction,
   for (const TableDeletes& table : tables) {
     PGDUET_RETURN_IF_ERROR(
         QueueTombstones(pipeline, table.table->oid, table.deletes, Mark::kSwept, nullptr));
+    if (!parking_.Crowded(table.table->oid)) continue;
+    std::vector<std::string> keys;
+    for (const KeyDelete& one : table.deletes) keys.push_back(one.key_text);
+    PGDUET_RETURN_IF_ERROR(
+        QueueRemoveParkedBelow(pipeline, table.table->oid, keys, table.deletes.front().version));
   }
   PGDUET_RETURN_IF_ERROR(pipeline
                              .Add("INSERT INTO pgduet.local_progress (decoded_through) VALUES "
@@ -226,9 +234,12 @@ absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction,
   const TargetTable& target = *table.table;
   std::string cases, ranks, key_json, match;
   for (size_t rank = 0; rank < session_->origin_oids().size(); ++rank) {
-    if (session_->origin_oids()[rank] == 0) continue;
-    cases += fmt::format(" WHEN {} THEN {}", session_->origin_oids()[rank], rank);
-    ranks += fmt::format("{}{}", ranks.empty() ? "" : ", ", session_->origin_oids()[rank]);
+    // A row of ours that was parked and came back knows as little of the delete as another's.
+    const Oid origin =
+        rank == identity_.rank ? session_->housekeeper_oid() : session_->origin_oids()[rank];
+    if (origin == 0) continue;
+    cases += fmt::format(" WHEN {} THEN {}", origin, rank);
+    ranks += fmt::format("{}{}", ranks.empty() ? "" : ", ", origin);
   }
   for (size_t part = 0; part < target.keys.size(); ++part) {
     const TargetColumn& column = target.columns[target.keys[part]];

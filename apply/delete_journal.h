@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "apply/apply_metrics.h"
+#include "apply/parking_lot.h"
 #include "apply/policy_tables.h"
 #include "apply/region_identity.h"
 #include "apply/target_session.h"
@@ -31,7 +32,7 @@ class DeleteJournal {
  public:
   // Deletes of tables in `policies` are the policy journal's.
   DeleteJournal(std::string conninfo, const RegionIdentity& identity, const PolicyTables& policies,
-                TombstoneRegistry& registry);
+                TombstoneRegistry& registry, ParkingLot& parking);
 
   absl::Status Record(const LocalTransaction& transaction, const ChangeBatch& batch);
   // The LSN up to which what was recorded survives a crash of the database; at most `wanted`.
@@ -61,6 +62,7 @@ class DeleteJournal {
   const RegionIdentity identity_;
   const PolicyTables& policies_;
   TombstoneRegistry& registry_;
+  ParkingLot& parking_;
   std::unique_ptr<TargetSession> session_;
   std::unique_ptr<PgConnection> catalog_connection_;
   std::unique_ptr<TargetCatalog> catalog_;

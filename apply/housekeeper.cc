@@ -31,7 +31,7 @@ constexpr int kProgressRowsKept = 10'000;
 
 Housekeeper::Housekeeper(std::string conninfo, const RegionIdentity& identity,
                          const PolicyTables& policies, AppliedState& applied,
-                         CoverageHistory& history, TombstoneRegistry& registry,
+                         CoverageHistory& history, TombstoneRegistry& registry, ParkingLot& parking,
                          ApplyMetrics& metrics, ConflictLogLimits conflict_log)
     : conninfo_(std::move(conninfo)),
       identity_(identity),
@@ -41,7 +41,9 @@ Housekeeper::Housekeeper(std::string conninfo, const RegionIdentity& identity,
       registry_(registry),
       metrics_(metrics),
       sweep_(identity, history, metrics),
-      retention_(conflict_log, metrics) {}
+      retention_(conflict_log, metrics),
+      parking_(parking),
+      returns_(identity, identity.rank, parking, history, registry, applied, policies) {}
 
 void Housekeeper::Start() {
   thread_ = std::jthread([this](std::stop_token stop) { Run(std::move(stop)); });
@@ -84,6 +86,7 @@ absl::Status Housekeeper::Open() {
                                                            .settings = PinnedSettings()}));
   PGDUET_RETURN_IF_ERROR(
       connection_->Query("SET synchronous_commit = off; SET search_path = pg_catalog").status());
+  PGDUET_RETURN_IF_ERROR(LoadCrowded(*connection_, parking_));
   return SetBackLostProgress(*connection_, identity_, applied_, history_);
 }
 
@@ -93,6 +96,7 @@ absl::Status Housekeeper::Round(absl::Time now) {
   if (store) stored_at_ = now;
   PGDUET_RETURN_IF_ERROR(Sample(store));
   PGDUET_RETURN_IF_ERROR(sweep_.Step(*session_, *connection_, oldest_running_, now));
+  PGDUET_RETURN_IF_ERROR(returns_.Step(*session_, *connection_, now));
   const bool wanted = applied_.TakeWish();
   if (wanted || sweep_.wants_xid() || now - closed_at_ > kCloseInterval) {
     closed_at_ = now;

@@ -14,6 +14,7 @@
 #include "apply/closed_time.h"
 #include "apply/conflict_retention.h"
 #include "apply/coverage_history.h"
+#include "apply/parked_returns.h"
 #include "apply/policy_tables.h"
 #include "apply/region_identity.h"
 #include "apply/sweep.h"
@@ -27,7 +28,7 @@ class Housekeeper {
  public:
   Housekeeper(std::string conninfo, const RegionIdentity& identity, const PolicyTables& policies,
               AppliedState& applied, CoverageHistory& history, TombstoneRegistry& registry,
-              ApplyMetrics& metrics, ConflictLogLimits conflict_log);
+              ParkingLot& parking, ApplyMetrics& metrics, ConflictLogLimits conflict_log);
   ~Housekeeper() { Stop(); }
   void Start();
   void Stop();
@@ -64,6 +65,8 @@ class Housekeeper {
   ClosingTimes closing_;
   Sweep sweep_;
   ConflictRetention retention_;
+  ParkingLot& parking_;
+  ParkedReturns returns_;
   struct Removed {
     std::vector<TableKey> keys;
     uint64_t generation;

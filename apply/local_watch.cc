@@ -10,13 +10,15 @@
 namespace pgduet {
 
 LocalWatch::LocalWatch(std::string conninfo, Rank self, AppliedState& applied,
-                       CoverageHistory& history, DeleteJournal& journal, PolicyJournal& policies)
+                       CoverageHistory& history, DeleteJournal& journal, PolicyJournal& policies,
+                       ParkingLot& parking)
     : conninfo_(std::move(conninfo)),
       self_(self),
       applied_(applied),
       history_(history),
       journal_(journal),
       policies_(policies),
+      parking_(parking),
       run_(fmt::format("{:08x}", std::random_device{}())) {}
 
 absl::Status LocalWatch::StreamBegins() { return policies_.StreamBegins(); }
@@ -32,7 +34,9 @@ void LocalWatch::LocalTransactionDecoded(const LocalTransaction& transaction) {
 absl::Status LocalWatch::LocalChanges(const LocalTransaction& transaction,
                                       const ChangeBatch& batch) {
   PGDUET_RETURN_IF_ERROR(journal_.Record(transaction, batch));
-  return policies_.Record(transaction, batch);
+  PGDUET_RETURN_IF_ERROR(policies_.Record(transaction, batch));
+  for (const auto& relation : batch.relations) parking_.Changed(relation->oid);
+  return absl::OkStatus();
 }
 
 void LocalWatch::BarrierDecoded(std::string_view token) {

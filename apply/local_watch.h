@@ -23,7 +23,7 @@ namespace pgduet {
 class LocalWatch : public LocalObserver, public DecoderBarrier {
  public:
   LocalWatch(std::string conninfo, Rank self, AppliedState& applied, CoverageHistory& history,
-             DeleteJournal& journal, PolicyJournal& policies);
+             DeleteJournal& journal, PolicyJournal& policies, ParkingLot& parking);
 
   absl::Status StreamBegins() override;
   void RemoteApplied(Rank origin, const Position& position) override;
@@ -47,6 +47,7 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
   CoverageHistory& history_;
   DeleteJournal& journal_;
   PolicyJournal& policies_;
+  ParkingLot& parking_;
   std::mutex connection_mutex_;
   std::unique_ptr<PgConnection> connection_;
   mutable std::mutex mutex_;

@@ -13,14 +13,15 @@ namespace pgduet {
 OriginApplier::OriginApplier(Options options, const RegionIdentity& identity,
                              const PolicyTables& policies, AppliedState& applied,
                              CoverageHistory& history, TombstoneRegistry& registry,
-                             DecoderBarrier& barrier, ReaderFactory make_reader,
-                             ApplyMetrics& metrics)
+                             ParkingLot& parking, DecoderBarrier& barrier,
+                             ReaderFactory make_reader, ApplyMetrics& metrics)
     : options_(std::move(options)),
       identity_(identity),
       policies_(policies),
       applied_(applied),
       history_(history),
       registry_(registry),
+      parking_(parking),
       barrier_(barrier),
       make_reader_(std::move(make_reader)),
       metrics_(metrics) {}
@@ -60,6 +61,7 @@ absl::Status OriginApplier::RunSession(std::stop_token stop) {
       .applied = applied_,
       .history = history_,
       .registry = registry_,
+      .parking = parking_,
       .barrier = barrier_,
       .metrics = metrics_,
       .set_state = [this](const std::string& state) { SetState(state); },

@@ -20,6 +20,7 @@
 #include "apply/apply_transaction.h"
 #include "apply/coverage_history.h"
 #include "apply/decoder_barrier.h"
+#include "apply/parking_lot.h"
 #include "apply/policy_tables.h"
 #include "apply/region_identity.h"
 #include "apply/target_session.h"
@@ -59,7 +60,8 @@ class OriginApplier {
 
   OriginApplier(Options options, const RegionIdentity& identity, const PolicyTables& policies,
                 AppliedState& applied, CoverageHistory& history, TombstoneRegistry& registry,
-                DecoderBarrier& barrier, ReaderFactory make_reader, ApplyMetrics& metrics);
+                ParkingLot& parking, DecoderBarrier& barrier, ReaderFactory make_reader,
+                ApplyMetrics& metrics);
   ~OriginApplier();
 
   void Start();
@@ -80,6 +82,7 @@ class OriginApplier {
   AppliedState& applied_;
   CoverageHistory& history_;
   TombstoneRegistry& registry_;
+  ParkingLot& parking_;
   DecoderBarrier& barrier_;
   const ReaderFactory make_reader_;
   ApplyMetrics& metrics_;

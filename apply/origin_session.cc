@@ -17,6 +17,7 @@ namespace pgduet {
 namespace {
 
 constexpr int kAttemptsMax = 10;
+constexpr int kUniqueRacesMax = 5;
 constexpr absl::Duration kIdleRound = absl::Milliseconds(100);
 // A transaction that has waited this long in the queue is a backlog: then it is worth a flush to be
 // allowed to batch it.
@@ -35,7 +36,8 @@ ApplyScope OriginSession::Scope() {
           .history = shared_.history,
           .registry = shared_.registry,
           .applied = shared_.applied,
-          .policies = shared_.policies};
+          .policies = shared_.policies,
+          .parking = &shared_.parking};
 }
 
 absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader) {
@@ -49,6 +51,7 @@ absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader
                                               .application_name = "pgduet catalog " + origin,
                                               .settings = PinnedSettings()}));
   catalog_ = std::make_unique<TargetCatalog>(*catalog_connection_);
+  PGDUET_RETURN_IF_ERROR(LoadCrowded(*catalog_connection_, shared_.parking));
   int64_t next_offset = -1;
   PGDUET_RETURN_IF_ERROR(LoadProgress(next_offset));
   PGDUET_ASSIGN_OR_RETURN(std::unique_ptr<LogReader> reader, make_reader());
@@ -127,6 +130,7 @@ absl::Status OriginSession::Work(Grouping grouping, bool after_refusal,
     } else {
       shared_.set_state("running");
     }
+    PGDUET_RETURN_IF_ERROR(returns_.Step(*session_, *catalog_connection_, absl::Now()));
     PGDUET_RETURN_IF_ERROR(ReportDurable());
   }
   return absl::OkStatus();
@@ -304,7 +308,13 @@ absl::Status OriginSession::Retrying(const std::function<absl::Status(Grouping)>
       shared_.metrics.Retried(shared_.options.origin, "constraint");
       continue;
     }
-    if (!absl::IsAborted(status)) return status;
+    // A row that appeared between our look and our write: look again.
+    if (SqlState(status) == "23505" && number < kUniqueRacesMax &&
+        !shared_.parking.CrowdedTables().empty()) {
+      shared_.metrics.Retried(shared_.options.origin, "constraint");
+      continue;
+    }
+    if (!absl::IsAborted(status) || ErrorName(status) == "parked_rows") return status;
     shared_.metrics.Retried(shared_.options.origin,
                             ErrorName(status) == "decoder_behind" ? "decoder_behind" : "conflict");
     if (ErrorName(status) == "decoder_behind")
@@ -316,8 +326,20 @@ absl::Status OriginSession::Retrying(const std::function<absl::Status(Grouping)>
 absl::Status OriginSession::ApplyBatch(std::vector<Pending> batch, Grouping first_grouping) {
   std::vector<ApplyUnit> units;
   for (Pending& pending : batch) units.push_back(std::move(pending.chunks.front()));
-  const Pending& last = batch.back();
-  const CommitTime highest = HighestTime(batch);
+  const absl::Status status =
+      ApplyTogether(units, batch.back(), HighestTime(batch), first_grouping);
+  if (ErrorName(status) != "parked_rows") return status;
+  for (size_t index = 0; index < batch.size(); ++index) {
+    std::vector<ApplyUnit> alone;
+    alone.push_back(std::move(units[index]));
+    PGDUET_RETURN_IF_ERROR(
+        ApplyTogether(alone, batch[index], batch[index].last.commit_time, Grouping::kOneByOne));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status OriginSession::ApplyTogether(const std::vector<ApplyUnit>& units, const Pending& last,
+                                          CommitTime highest, Grouping first_grouping) {
   const absl::Time apply_begin = absl::Now();
   return Retrying(
       [&](Grouping grouping) -> absl::Status {

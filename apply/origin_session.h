@@ -15,6 +15,7 @@
 #include "apply/closed_time.h"
 #include "apply/log_pump.h"
 #include "apply/origin_applier.h"
+#include "apply/parked_returns.h"
 
 namespace pgduet {
 
@@ -27,6 +28,7 @@ class OriginSession {
     AppliedState& applied;
     CoverageHistory& history;
     TombstoneRegistry& registry;
+    ParkingLot& parking;
     DecoderBarrier& barrier;
     ApplyMetrics& metrics;
     // Told to the owner's state.
@@ -36,7 +38,10 @@ class OriginSession {
     std::function<void(absl::Time)> set_heartbeat;
   };
   OriginSession(Shared shared, std::stop_token stop)
-      : shared_(std::move(shared)), stop_(std::move(stop)) {}
+      : shared_(std::move(shared)),
+        stop_(std::move(stop)),
+        returns_(shared_.identity, shared_.options.origin, shared_.parking, shared_.history,
+                 shared_.registry, shared_.applied, shared_.policies) {}
 
   // Connects, loads the progress, and starts reading there.
   absl::Status Open(const OriginApplier::ReaderFactory& make_reader);
@@ -67,6 +72,8 @@ class OriginSession {
   absl::Status WaitForClock(
       CommitTime commit_time);  // the database's clock, see docs/architecture.md
   absl::Status ApplyBatch(std::vector<Pending> batch, Grouping grouping);
+  absl::Status ApplyTogether(const std::vector<ApplyUnit>& units, const Pending& last,
+                             CommitTime highest, Grouping grouping);
   absl::Status ApplyLarge(Pending first, Grouping grouping);
   absl::Status Retrying(const std::function<absl::Status(Grouping)>& attempt, Grouping grouping);
   void Committed(const Pending& last, const ApplyCounts& counts, absl::Time read_at,
@@ -76,6 +83,7 @@ class OriginSession {
 
   Shared shared_;
   std::stop_token stop_;
+  ParkedReturns returns_;
   std::unique_ptr<PgConnection> catalog_connection_;
   std::unique_ptr<TargetCatalog> catalog_;
   std::unique_ptr<TargetSession> session_;

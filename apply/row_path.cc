@@ -111,6 +111,9 @@ absl::StatusOr<std::vector<RowPath::Standing>> RowPath::Read(const TableGroups& 
     const PgResult* tombstone = asked_tombstone[place] ? &results[at++] : nullptr;
     if (!standings.back().exists) ParseTombstone(tombstone, pending[place], standings.back());
   }
+  for (size_t place = 0; scope_.Crowded(*table.table) && place < groups.size(); ++place) {
+    PGDUET_RETURN_IF_ERROR(ReadParkedRow(table, table.groups[groups[place]], standings[place]));
+  }
   return standings;
 }
 
@@ -227,6 +230,10 @@ absl::StatusOr<bool> RowPath::Write(const TableGroups& table, const KeyGroup& gr
                                     const Standing& standing, const Outcome& outcome) {
   if (!outcome.applied) return false;
   const TargetTable& target = *table.table;
+  if (scope_.Crowded(target)) {
+    PGDUET_RETURN_IF_ERROR(WriteUnique(table, group, standing, outcome));
+    return false;
+  }
   const std::vector<Oid> key_types = ScalarTypes(target, target.keys);
   if (!outcome.lives) {
     // With two regions only a delete that met no row can have missed one: a row that it met kept

@@ -33,7 +33,8 @@ class RowPath {
   struct Standing {  // what is under a key
     bool exists = false;
     LocalState state;
-    bool own = false;  // written by this transaction, or by an earlier one of its origin
+    bool own = false;     // written by this transaction, or by an earlier one of its origin
+    bool parked = false;  // a row is parked under the key
     uint32_t xid = 0;
     Incarnation incarnation = 0;  // of a tombstone
     std::optional<std::string> row_json;
@@ -59,6 +60,10 @@ class RowPath {
   ConflictEntry ConflictOf(const TableGroups& table, const KeyGroup& group, const KeyStep& step,
                            const Resolution& resolution, const Standing& standing) const;
   absl::Status LogConflicts(const std::vector<ConflictEntry>& conflicts);
+  // Of tables that have parked rows: row_path_unique.cc.
+  absl::Status ReadParkedRow(const TableGroups& table, const KeyGroup& group, Standing& standing);
+  absl::Status WriteUnique(const TableGroups& table, const KeyGroup& group,
+                           const Standing& standing, const Outcome& outcome);
   // Returns whether a row count of one must come back for the statement that was queued.
   absl::StatusOr<bool> Write(const TableGroups& table, const KeyGroup& group,
                              const Standing& standing, const Outcome& outcome);

@@ -81,10 +81,15 @@ absl::StatusOr<std::unique_ptr<TargetSession>> TargetSession::Open(const std::st
     }
     origin_oids.push_back(static_cast<Oid>(oid.Int(0, 0)));
   }
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult housekeeper,
+      connection->Query("SELECT pg_catalog.pg_replication_origin_oid($1)",
+                        {OriginName(identity.group, identity.set, "housekeeper")}));
   PGDUET_ASSIGN_OR_RETURN(PgPipeline pipeline, PgPipeline::Create(*connection));
   auto session =
       std::unique_ptr<TargetSession>(new TargetSession(std::move(connection), std::move(pipeline)));
   session->origin_oids_ = std::move(origin_oids);
+  session->housekeeper_oid_ = static_cast<Oid>(housekeeper.Int(0, 0));
   return session;
 }
 

@@ -41,6 +41,8 @@ class TargetSession {
   CommitTime clock_at_least() const { return clock_at_least_; }
   // Replication origin oids of this group's regions by rank; 0 for our own.
   const std::vector<Oid>& origin_oids() const { return origin_oids_; }
+  // Of the origin that our own rows carry when they come back (apply/parked_returns.h).
+  Oid housekeeper_oid() const { return housekeeper_oid_; }
   void Cancel() { connection_->Cancel(); }
 
  private:
@@ -49,6 +51,7 @@ class TargetSession {
   std::unique_ptr<PgConnection> connection_;
   PgPipeline pipeline_;
   std::vector<Oid> origin_oids_;
+  Oid housekeeper_oid_ = 0;
   CommitTime clock_at_least_ = kOldestTime;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "apply/conflict_log.h"
+#include "apply/parked_rows.h"
 #include "apply/postgres_time.h"
 #include "apply/set_path.h"
 #include "apply/table_sql.h"
@@ -102,6 +103,10 @@ absl::Status ApplyTruncate(const ApplyScope& scope, const std::shared_ptr<const 
   PGDUET_RETURN_IF_ERROR(scope.pipeline.Add(RemainingRowsSql(*table), {}).status());
   PGDUET_RETURN_IF_ERROR(scope.pipeline.Add("SET LOCAL enable_seqscan = off", {}).status());
   PGDUET_RETURN_IF_ERROR(QueueRemoteTombstone(scope, TruncateOf(unit, *table), unit.vector));
+  if (scope.Crowded(*table)) {
+    PGDUET_RETURN_IF_ERROR(
+        QueueRemoveParkedBelow(scope.pipeline, table->oid, {std::string()}, unit.version()));
+  }
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope.pipeline.Run());
   const PgResult& remaining = results[2];
   const TableGroups groups{.relation = relation, .table = table, .groups = {}, .by_key = {}};

@@ -226,4 +226,14 @@ std::string QuoteName(std::string_view name) {
   return quoted;
 }
 
+std::string QuoteText(std::string_view text) {
+  std::string quoted = "'";
+  for (const char character : text) {
+    if (character == '\'') quoted.push_back('\'');
+    quoted.push_back(character);
+  }
+  quoted.push_back('\'');
+  return quoted;
+}
+
 }  // namespace pgduet

@@ -91,5 +91,7 @@ std::vector<std::pair<std::string, std::string>> PinnedSettings();
 
 // Quotes by doubling, valid for any UTF-8 name without NUL; no connection needed.
 std::string QuoteName(std::string_view name);
+// A literal, for standard_conforming_strings = on (pinned).
+std::string QuoteText(std::string_view text);
 
 }  // namespace pgduet

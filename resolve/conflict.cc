@@ -32,6 +32,10 @@ std::string_view DecisionName(Decision decision) {
       return "keep_local";
     case Decision::kMerge:
       return "merge";
+    case Decision::kParkRemote:
+      return "park_remote";
+    case Decision::kParkLocal:
+      return "park_local";
   }
   return "unknown";
 }

@@ -19,8 +19,15 @@ enum class ConflictKind : uint8_t {
 // "insert_exists", ...: log, metric label and table value.
 std::string_view ConflictKindName(ConflictKind kind);
 
-// kMerge: the row that stands is neither side's (policies merge and custom).
-enum class Decision : uint8_t { kApplyRemote, kKeepLocal, kMerge };
-std::string_view DecisionName(Decision decision);  // "apply_remote", "keep_local", "merge"
+enum class Decision : uint8_t {
+  kApplyRemote,
+  kKeepLocal,
+  kMerge,  // the row that stands is neither side's (policies merge and custom)
+  // Two rows under different keys, one value of a secondary unique key: the loser is kept in
+  // pgduet.parked (resolve/unique_visibility.h).
+  kParkRemote,
+  kParkLocal,
+};
+std::string_view DecisionName(Decision decision);  // "apply_remote", "merge", "park_local", ...
 
 }  // namespace pgduet

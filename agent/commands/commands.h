@@ -100,6 +100,12 @@ struct ResolveOptions {
 };
 int RunResolve(const Invocation& invocation, const ResolveOptions& options);
 
+struct ParkedOptions {
+  std::string table;
+  int limit = 50;
+};
+int RunParkedList(const Invocation& invocation, const ParkedOptions& options);
+
 int RunVersion(bool json);
 
 // Prints the error as every command does: message, name, remedy. Returns kExitFailure.

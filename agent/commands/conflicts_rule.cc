@@ -44,6 +44,12 @@ std::string RuleText(const Json& entry) {
     return policy == "custom" ? "custom: the table's function made the row"
                               : "merge: every column by its own rule";
   }
+  if (entry["decision"] == "park_local" || entry["decision"] == "park_remote") {
+    return fmt::format(
+        "on_unique: two rows want one value of a unique key; the later write, of {}, is shown, the "
+        "other row waits ('pgduet parked list')",
+        Text(entry["winner_region"]));
+  }
   if (policy == "first_write_wins" || policy == "region_priority")
     return fmt::format("{}: the write of {} stays", policy, Text(entry["winner_region"]));
   if (policy == "versions" || policy == "error") {

@@ -56,9 +56,9 @@ void PolicyOptions::AddResolve(CLI::App& app, const WithRegion& with_region) {
   CLI::Option* remove = resolve->add_flag("--delete", resolve_.remove, "No row");
   row->excludes(take)->excludes(remove);
   take->excludes(remove);
-  resolve->callback([this, row, take, remove, run = with_region([this](const Invocation& one) {
-                                                return RunResolve(one, resolve_);
-                                              })] {
+  resolve->callback([row, take, remove, run = with_region([this](const Invocation& one) {
+                                          return RunResolve(one, resolve_);
+                                        })] {
     if (row->empty() && take->empty() && remove->empty())
       throw CLI::RequiredError("--row, --take or --delete");
     run();

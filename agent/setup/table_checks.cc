@@ -98,21 +98,48 @@ void CheckPartitions(const TableConfig& table, const std::string& oid, PgConnect
   }
 }
 
+void CheckParkingKey(const TableConfig& table, const PgResult& rows, int row, Findings& findings) {
+  if (!rows.Bool(row, 1) && !rows.Bool(row, 2)) {
+    findings.push_back(
+        {Severity::kInfo, "secondary_unique_key",
+         fmt::format("a second unique key: table={} index={} on_unique=park_loser",
+                     table.QualifiedName(), rows.Text(row, 0)),
+         "When two regions take one value at the same time, the later row is shown and the other "
+         "one parked (pgduet parked list)."});
+    return;
+  }
+  Error(findings, "unique_key_unsupported",
+        // A deferrable key is checked by a trigger, which does not fire for applied changes.
+        fmt::format("on_unique: park_loser cannot judge an exclusion constraint, a deferrable key, "
+                    "or one over a generated column: table={} index={}",
+                    table.QualifiedName(), rows.Text(row, 0)),
+        "Drop it, or set on_unique: stop for the table.");
+}
+
 void CheckUniqueKeys(const TableConfig& table, const std::string& oid, const std::string& key,
                      PgConnection& connection, Findings& findings) {
   absl::StatusOr<PgResult> rows = connection.Query(
-      "SELECT indexrelid::regclass::text FROM pg_catalog.pg_index WHERE indrelid = $1::oid AND "
+      "SELECT indexrelid::regclass::text, indisexclusion OR NOT indimmediate, EXISTS (SELECT FROM "
+      "pg_catalog.pg_depend d JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND "
+      "a.attnum = d.refobjsubid WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = "
+      "indexrelid AND d.refobjid = indrelid AND a.attgenerated <> '') FROM pg_catalog.pg_index "
+      "WHERE indrelid = $1::oid AND "
       "(indisunique OR indisexclusion) "
       "AND indexrelid <> $2::oid",
       {oid, key});
-  for (int row = 0; rows.ok() && row < rows->rows(); ++row) {
+  if (!rows.ok()) return AddStatus(findings, rows.status());
+  for (int row = 0; row < rows->rows(); ++row) {
+    if (table.on_unique == "park_loser") {
+      CheckParkingKey(table, *rows, row, findings);
+      continue;
+    }
     findings.push_back({Severity::kWarning, "secondary_unique_key",
-                        fmt::format("a second unique key: table={} index={}", table.QuotedName(),
-                                    rows->Text(row, 0)),
+                        fmt::format("a second unique key: table={} index={} on_unique=stop",
+                                    table.QuotedName(), rows->Text(row, 0)),
                         "Two regions can take the same value at the same time; then the stream "
                         "stops (unique_violation) until "
-                        "one of the rows is changed. Put the region into the key, or let one "
-                        "region own the value."});
+                        "one of the rows is changed. Set on_unique: park_loser for the table, put "
+                        "the region into the key, or let one region own the value."});
   }
 }
 

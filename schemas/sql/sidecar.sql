@@ -146,6 +146,23 @@ CREATE TABLE IF NOT EXISTS pgduet.journal_place (
   vector     text NOT NULL
 );
 
+-- Version 3: rows that lost a value of a secondary unique key to a row that is shown (on_unique: park_loser). They count as
+-- live rows with their own version. Key and row are exact texts, column by column.
+CREATE TABLE IF NOT EXISTS pgduet.parked (
+  relation      oid NOT NULL,
+  key_digest    uuid NOT NULL,
+  key           text NOT NULL,
+  columns       text[] NOT NULL,
+  row_values    text[] NOT NULL,
+  commit_time   timestamptz NOT NULL,        -- the row's version; -infinity: from before the attachment
+  rank          smallint NOT NULL,
+  row_xid       xid NOT NULL,                -- the local transaction that had written it, for coverage
+  constraint_name text NOT NULL,             -- where it collided
+  blocked_by    text NOT NULL,               -- the key of the row that was shown then
+  parked_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (relation, key_digest)
+);
+
 CREATE OR REPLACE VIEW pgduet.applied AS
 SELECT r.name AS region, r.rank, p.incarnation, p.sequence, p.commit_lsn, p.commit_time, p.log_offset, p.applied_at,
        greatest(p.through_lsn, h.through_lsn) AS through_lsn, h.sent_at AS heartbeat_sent_at, h.received_at AS heartbeat_received_at

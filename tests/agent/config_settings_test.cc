@@ -38,6 +38,8 @@ TEST(ConfigSettingsTest, TheDefaultsOfTheTableAreThoseOfTheStructs) {
   EXPECT_EQ(std::get<PolicyDraft>(assigned("defaults/policy")).kind, TablePolicy().kind);
   EXPECT_EQ(std::get<PolicyDraft>(assigned("defaults/on_delete")).on_delete,
             TablePolicy().on_delete);
+  EXPECT_EQ(std::get<PolicyDraft>(assigned("defaults/on_unique")).on_unique,
+            TableConfig().on_unique);
   EXPECT_EQ(std::get<PolicyDraft>(assigned("tables/*/function_timeout")).function_timeout_ms,
             TablePolicy().function_timeout_ms);
   EXPECT_EQ(std::get<Config>(assigned("defaults/max_clock_skew")).max_clock_skew,

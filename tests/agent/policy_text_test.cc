@@ -60,6 +60,9 @@ TEST(PolicyTextTest, EverythingThatDecidesConflictsMatters) {
   EXPECT_NE(hash, hash_with([](Config& config) {
               config.tables[0].policy.on_delete = OnDelete::kDeleteWins;
             }));
+  EXPECT_NE(hash, hash_with([](Config& config) { config.tables[0].on_unique = "park_loser"; }));
+  // Files from before the setting existed keep their hash.
+  EXPECT_EQ(hash, hash_with([](Config& config) { config.tables[0].on_unique = "stop"; }));
   EXPECT_NE(hash, hash_with([](Config& config) { config.tables[0].schema = "other"; }));
 }
 

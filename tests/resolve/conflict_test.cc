@@ -21,6 +21,8 @@ TEST(ConflictTest, KindsBearPostgresNames) {
 
 TEST(ConflictTest, DecisionsSayWhichSideStands) {
   EXPECT_EQ(DecisionName(Decision::kApplyRemote), "apply_remote");
+  EXPECT_EQ(DecisionName(Decision::kParkRemote), "park_remote");
+  EXPECT_EQ(DecisionName(Decision::kParkLocal), "park_local");
   EXPECT_EQ(DecisionName(Decision::kKeepLocal), "keep_local");
 }
 

@@ -43,7 +43,8 @@ class Groups:
         regions = scenarios[0].regions
         schemas = {region: "".join(f"CREATE SCHEMA {s.name}; SET search_path = {s.name}; {s.schemas[region]}\n" for s in scenarios)
                    for region in regions}
-        tables = {f"{s.name}.{table}": s.policies.get(table, {}) for s in scenarios for table in s.tables}
+        tables = {f"{s.name}.{table}": s.policies.get(table, {}) | ({"on_unique": "park_loser"} if table in s.parking_tables else {})
+                  for s in scenarios for table in s.tables}
         group = Group(*self._fixed, regions, tables, schemas=schemas,
                       transport=transport, broker=self._broker() if transport == "kafka" else None, settings=SETTINGS)
         try:

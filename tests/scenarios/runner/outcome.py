@@ -45,7 +45,7 @@ def _entry(conflict):
         # Rows from before the attachment have no region; of a deleted row only the key is known.
         owner = f"{conflict['local_region']}'s" if conflict["local_region"] else "an old"
         local = f"{owner} {local} {_json(conflict['local_row'] or conflict['key'])}"
-    winner, loser = (remote, local) if conflict["decision"] == "apply_remote" else (local, remote)
+    winner, loser = (remote, local) if conflict["decision"] in ("apply_remote", "park_local") else (local, remote)
     return f"{conflict['kind']} | {conflict['table_name']} | {conflict['decision']} | {winner} over {loser}"
 
 

@@ -33,6 +33,7 @@ _TAKES_SQL = {"sql", "session", "blocked_session", "true"}
 _TAKES_ONE = {"blocked_session", "true"}
 _TABLE = re.compile(r"^CREATE TABLE (\w+)\b(?! PARTITION OF)([^\n]*)", re.MULTILINE)
 _LOCAL = "-- not replicated"
+_PARKS = "-- on_unique: park_loser"
 
 
 class Refused(ValueError):
@@ -56,6 +57,7 @@ class Scenario:
     tables: tuple  # replicated
     local_tables: tuple
     policies: dict  # {table: settings}, of those that policies.yaml names
+    parking_tables: tuple  # of the replicated ones
 
     @property
     def regions(self):
@@ -89,7 +91,8 @@ def load(folder):
     return Scenario(folder.name, schemas, tuple(steps), (folder / "expected.txt").read_text(encoding="utf-8"),
                     tuple(sorted(table for table, rest in found.items() if _LOCAL not in rest)),
                     tuple(sorted(table for table, rest in found.items() if _LOCAL in rest)),
-                    _policies(folder, found))
+                    _policies(folder, found),
+                    tuple(sorted(table for table, rest in found.items() if _PARKS in rest)))
 
 
 def _policies(folder, tables):

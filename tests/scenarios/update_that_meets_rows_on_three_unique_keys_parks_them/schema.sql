@@ -1,0 +1,2 @@
+CREATE TABLE item (id int PRIMARY KEY, red int UNIQUE, blue int UNIQUE, green int UNIQUE);  -- on_unique: park_loser
+INSERT INTO item VALUES (5, 5, 5, 5);
