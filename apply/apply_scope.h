@@ -11,6 +11,7 @@
 #include <absl/container/flat_hash_set.h>
 
 #include "apply/applied_state.h"
+#include "apply/bulk_copy.h"
 #include "apply/coverage_history.h"
 #include "apply/parking_lot.h"
 #include "apply/pg_pipeline.h"
@@ -77,6 +78,7 @@ struct ApplyScope {
   TombstoneRegistry& registry;
   const AppliedState& applied;
   const PolicyTables& policies;
+  CopyTrust* copies = nullptr;                 // null: no COPY
   TombstoneRegistry::Applier* gate = nullptr;  // of the open apply transaction
   // Of tables that park rows; null where there are none.
   ParkingLot* parking = nullptr;

@@ -217,6 +217,7 @@ absl::Status ApplyTransaction::DecideSegment(const Segment& segment,
     SetPath set_path(scope_, units, units.front().vector, inserted_, counts_);
     PGDUET_RETURN_IF_ERROR(set_path.Queue(segment));
     PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
+    PGDUET_RETURN_IF_ERROR(set_path.Copy(segment));
     PGDUET_ASSIGN_OR_RETURN(left, set_path.Collect(segment, results));
   } else {
     if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());

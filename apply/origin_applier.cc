@@ -62,6 +62,7 @@ absl::Status OriginApplier::RunSession(std::stop_token stop) {
       .history = history_,
       .registry = registry_,
       .parking = parking_,
+      .copies = copies_,
       .barrier = barrier_,
       .metrics = metrics_,
       .set_state = [this](const std::string& state) { SetState(state); },

@@ -18,6 +18,7 @@
 #include "apply/applied_state.h"
 #include "apply/apply_metrics.h"
 #include "apply/apply_transaction.h"
+#include "apply/bulk_copy.h"
 #include "apply/coverage_history.h"
 #include "apply/decoder_barrier.h"
 #include "apply/parking_lot.h"
@@ -83,6 +84,7 @@ class OriginApplier {
   CoverageHistory& history_;
   TombstoneRegistry& registry_;
   ParkingLot& parking_;
+  CopyTrust copies_;  // outlives sessions
   DecoderBarrier& barrier_;
   const ReaderFactory make_reader_;
   ApplyMetrics& metrics_;

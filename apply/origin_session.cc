@@ -25,6 +25,11 @@ constexpr absl::Duration kBacklog = absl::Milliseconds(20);
 
 bool IsConstraint(const absl::Status& status) { return SqlState(status).starts_with("23"); }
 
+std::string RetryReason(const absl::Status& status) {
+  const std::string name = ErrorName(status);
+  return name == "decoder_behind" || name == "copy_refused" ? name : "conflict";
+}
+
 }  // namespace
 
 ApplyScope OriginSession::Scope() {
@@ -37,6 +42,7 @@ ApplyScope OriginSession::Scope() {
           .registry = shared_.registry,
           .applied = shared_.applied,
           .policies = shared_.policies,
+          .copies = &shared_.copies,
           .parking = &shared_.parking};
 }
 
@@ -315,8 +321,7 @@ absl::Status OriginSession::Retrying(const std::function<absl::Status(Grouping)>
       continue;
     }
     if (!absl::IsAborted(status) || ErrorName(status) == "parked_rows") return status;
-    shared_.metrics.Retried(shared_.options.origin,
-                            ErrorName(status) == "decoder_behind" ? "decoder_behind" : "conflict");
+    shared_.metrics.Retried(shared_.options.origin, RetryReason(status));
     if (ErrorName(status) == "decoder_behind")
       PGDUET_RETURN_IF_ERROR(shared_.barrier.Wait(absl::Seconds(30), stop_));
   }

@@ -29,6 +29,7 @@ class OriginSession {
     CoverageHistory& history;
     TombstoneRegistry& registry;
     ParkingLot& parking;
+    CopyTrust& copies;
     DecoderBarrier& barrier;
     ApplyMetrics& metrics;
     // Told to the owner's state.

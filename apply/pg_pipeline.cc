@@ -104,4 +104,45 @@ absl::StatusOr<std::vector<PgResult>> PgPipeline::Run() {
   return results;
 }
 
+absl::StatusOr<int64_t> PgPipeline::CopyIn(const std::string& sql,
+                                           const std::function<bool(std::string& piece)>& next) {
+  PGconn* raw = connection_->raw();
+  if (!queued_.empty() || PQexitPipelineMode(raw) != 1) {
+    return NamedError(absl::StatusCode::kInternal, "pipeline_out_of_step",
+                      "COPY was asked for while statements were queued");
+  }
+  absl::Status status;
+  int64_t rows = 0;
+  if (PQsendQuery(raw, sql.c_str()) != 1) status = connection_->ConnectionStatus();
+  // The first answer invites the data; the second one tells what became of it. An error of the
+  // server comes as either.
+  for (PgResult result(PQgetResult(raw)); result.raw() != nullptr;
+       result = PgResult(PQgetResult(raw))) {
+    if (PQresultStatus(result.raw()) == PGRES_COPY_IN) {
+      status.Update(SendCopy(next));
+      if (PQstatus(raw) == CONNECTION_BAD) break;
+      continue;
+    }
+    status.Update(connection_->StatusOf(result.raw()));
+    rows = result.affected();
+  }
+  if (absl::Status lost = connection_->ConnectionStatus(); !lost.ok()) return lost;
+  if (PQenterPipelineMode(raw) != 1)
+    return WithContext(connection_->ConnectionStatus(), "enter pipeline mode");
+  if (!status.ok()) return status;
+  return rows;
+}
+
+absl::Status PgPipeline::SendCopy(const std::function<bool(std::string& piece)>& next) {
+  PGconn* raw = connection_->raw();
+  std::string piece;
+  for (bool more = true; more;) {
+    piece.clear();
+    more = next(piece);
+    if (!piece.empty() && PQputCopyData(raw, piece.data(), static_cast<int>(piece.size())) != 1)
+      return connection_->ConnectionStatus();
+  }
+  return PQputCopyEnd(raw, nullptr) == 1 ? absl::OkStatus() : connection_->ConnectionStatus();
+}
+
 }  // namespace pgduet

@@ -6,6 +6,7 @@
 // sync point were skipped by the server; Run() has drained them and the caller rolls back.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,6 +45,12 @@ class PgPipeline {
   // since the last Run. An error is the first one that the server raised.
   absl::StatusOr<std::vector<PgResult>> Run();
 
+  // One COPY ... FROM STDIN, which is not allowed in pipeline mode: leaves it, and enters it again.
+  // Nothing may be queued. `next` puts the next piece of COPY's text format into the buffer (its
+  // content is sent and replaced); false: that was all. Returns the number of rows.
+  absl::StatusOr<int64_t> CopyIn(const std::string& sql,
+                                 const std::function<bool(std::string& piece)>& next);
+
   // Statements since the last Run; the newest one's result has this index less one.
   size_t executed() const { return executes_; }
   // Statements are known by their text and types; a target table that changed needs fresh ones.
@@ -52,6 +59,7 @@ class PgPipeline {
  private:
   enum class Answer : uint8_t { kPrepare, kExecute };
   explicit PgPipeline(PgConnection& connection) : connection_(&connection) {}
+  absl::Status SendCopy(const std::function<bool(std::string& piece)>& next);
   absl::Status WaitForInput();
   absl::StatusOr<PGresult*> NextResult();
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "apply/bulk_copy.h"
 #include "apply/tombstone_table.h"
 #include "base/named_error.h"
 
@@ -12,6 +13,7 @@ namespace {
 
 // Two is an xid older than every row's writer: nothing is covered.
 constexpr uint32_t kOldestXid = 2;
+constexpr size_t kCopyPiece = 64 * 1024;  // bytes sent at once
 
 std::string XidText(FullXid horizon) {
   return std::to_string(horizon == 0 ? kOldestXid : static_cast<uint32_t>(horizon));
@@ -117,9 +119,54 @@ absl::Status SetPath::Queue(const Segment& segment) {
     if (statement.kind == ChangeKind::kDelete && !scope_.identity.OnlyTwo()) {
       PGDUET_RETURN_IF_ERROR(QueueRemoteTombstones(table, statement.groups));
     }
-    PGDUET_RETURN_IF_ERROR(QueueStatement(table, statement));
+    statement.copied = statement.kind == ChangeKind::kInsert && scope_.copies != nullptr &&
+                       scope_.copies->Trusts(table.table->oid, statement.groups.size());
+    if (!statement.copied) PGDUET_RETURN_IF_ERROR(QueueStatement(table, statement));
   }
   return absl::OkStatus();
+}
+
+absl::Status SetPath::Copy(const Segment& segment) {
+  for (const Statement& statement : statements_) {
+    if (!statement.copied) continue;
+    const TableGroups& table = segment.tables[statement.table];
+    const absl::Status status = CopyRows(table, statement);
+    if (status.ok()) {
+      scope_.copies->Succeeded(table.table->oid);
+    } else if (SqlState(status).starts_with("23")) {
+      scope_.copies->Refused(table.table->oid);
+      return NamedError(absl::StatusCode::kAborted, "copy_refused",
+                        "COPY met a row or a constraint: table=" + table.table->quoted);
+    } else {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetPath::CopyRows(const TableGroups& table, const Statement& statement) {
+  NoteInserted(table, statement);
+  const TargetTable& target = *table.table;
+  auto group = statement.groups.begin();
+  const auto next = [&](std::string& piece) {
+    for (; group != statement.groups.end() && piece.size() < kCopyPiece; ++group) {
+      for (const int column : statement.carried) {
+        AppendCopyValue(piece, table.groups[*group].FinalValue(target.source_index[column]));
+        piece.push_back('\t');
+      }
+      piece.back() = '\n';
+    }
+    return group != statement.groups.end();
+  };
+  return scope_.pipeline.CopyIn(CopySql(target, statement.carried), next).status();
+}
+
+void SetPath::NoteInserted(const TableGroups& table, const Statement& statement) {
+  for (const size_t index : statement.groups) {
+    const KeyGroup& group = table.groups[index];
+    inserted_.Add({table.table->oid, group.key_hash},
+                  units_[group.steps.back().unit].header.commit_time);
+  }
 }
 
 absl::Status SetPath::QueueStatement(const TableGroups& table, Statement& statement) {
@@ -141,11 +188,7 @@ absl::Status SetPath::QueueStatement(const TableGroups& table, Statement& statem
   std::string sql;
   if (statement.kind == ChangeKind::kInsert) {
     sql = InsertSetSql(target, statement.carried);
-    for (const size_t index : statement.groups) {
-      const KeyGroup& group = table.groups[index];
-      inserted_.Add({target.oid, group.key_hash},
-                    units_[group.steps.back().unit].header.commit_time);
-    }
+    NoteInserted(table, statement);
   } else {
     sql = statement.kind == ChangeKind::kUpdate ? UpdateSetSql(target, statement.carried, coverage_)
                                                 : DeleteSetSql(target, coverage_);
@@ -185,12 +228,13 @@ absl::StatusOr<std::vector<std::vector<size_t>>> SetPath::Collect(
     const Segment& segment, const std::vector<PgResult>& results) {
   std::vector<const Statement*> asked;
   for (const Statement& statement : statements_) {
-    const PgResult& result = results[statement.result];
     const auto wanted = static_cast<int64_t>(statement.groups.size());
     uint64_t& counter = statement.kind == ChangeKind::kInsert   ? counts_.inserts
                         : statement.kind == ChangeKind::kUpdate ? counts_.updates
                                                                 : counts_.deletes;
     counter += statement.groups.size();
+    if (statement.copied) continue;
+    const PgResult& result = results[statement.result];
     if (result.affected() == wanted) continue;
     if (statement.kind == ChangeKind::kDelete) {
       std::vector<bool> touched(statement.groups.size());

@@ -1,9 +1,10 @@
 // The set-based path: one statement for each table, kind of change and set of carried columns.
 //
 // An update or delete touches only rows that every transaction of the batch covers; an insert only
-// keys that are free. What was not touched is returned and goes to the row path. Two steps, so that
-// the statements share the round trip with whatever the caller has queued before: Queue(), the
-// caller runs the pipeline, Collect(). One thread; inside an open apply transaction.
+// keys that are free. What was not touched is returned and goes to the row path. Three steps, so
+// that the statements share the round trip with whatever the caller has queued before: Queue(), the
+// caller runs the pipeline, Copy() for many inserted rows, Collect(). One thread; inside an open
+// apply transaction.
 #pragma once
 
 #include <map>
@@ -25,6 +26,9 @@ class SetPath {
           InsertedKeys& inserted, ApplyCounts& counts);
 
   absl::Status Queue(const Segment& segment);
+  // Inserted rows by COPY, where the table is trusted. Aborted/copy_refused: a key was taken, do
+  // the transaction again; that table will not be copied to.
+  absl::Status Copy(const Segment& segment);
   // The groups left for the row path, for each table of the segment.
   absl::StatusOr<std::vector<std::vector<size_t>>> Collect(const Segment& segment,
                                                            const std::vector<PgResult>& results);
@@ -35,11 +39,14 @@ class SetPath {
     ChangeKind kind = ChangeKind::kInsert;
     std::vector<int> carried;
     std::vector<size_t> groups;
+    bool copied = false;
     size_t result = 0;
   };
   using ByCarried = std::map<std::vector<int>, std::vector<size_t>>;
   void Classify(const Segment& segment, size_t table, ChangeKind kind);
   absl::Status QueueStatement(const TableGroups& table, Statement& statement);
+  absl::Status CopyRows(const TableGroups& table, const Statement& statement);
+  void NoteInserted(const TableGroups& table, const Statement& statement);
   absl::Status QueueRemoteTombstones(const TableGroups& table, const std::vector<size_t>& groups);
   absl::Status QueueNotOurs(const TableGroups& table, const Statement& statement);
   std::vector<int> CarriedColumns(const TableGroups& table, const KeyGroup& group) const;

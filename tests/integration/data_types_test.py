@@ -7,7 +7,7 @@ import pytest
 
 from harness.type_samples import SAMPLES, TYPES_SCHEMA
 
-PHASES = ("inserted", "value updated", "other column updated", "deleted", "nulled", "conflicts decided")
+PHASES = ("inserted", "value updated", "other column updated", "deleted", "nulled", "conflicts decided", "many inserted")
 
 
 def schema():
@@ -62,6 +62,9 @@ class Story:
             write(a, (set_values(s, rows_of(s)[:2]) for s in SAMPLES))
             write(b, (set_values(s, shifted(s)[:2]) for s in SAMPLES))
         self._note("conflicts decided")
+        write(a, (f"INSERT INTO {s.table} SELECT 10 * g + n, v, n FROM generate_series(1, 25) g, (VALUES "
+                  + ", ".join(f"({n}, ({v})::{s.type})" for n, v in rows_of(s)) + ") r(n, v)" for s in SAMPLES))
+        self._note("many inserted")
 
     def _note(self, phase):
         self.group.wait_converged()
@@ -114,6 +117,7 @@ def test_a_value_arrives_as_it_was_written(story, sample):
     assert [number for number, _, _ in story.held["deleted"]["a", sample.name][0]] == [1, 2, 3]
     assert story.held["nulled"]["b", sample.name][0] == [(number, None, None) for number in (1, 2, 3)]
     assert [text for _, text, _ in story.held["conflicts decided"]["a", sample.name][0]] == updated[:2] + [None]
+    assert [text for _, text, _ in story.held["many inserted"]["b", sample.name][0]][3:] == texts * 25
 
 
 @by_type

@@ -1,0 +1,68 @@
+#include "apply/bulk_copy.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace pgduet {
+namespace {
+
+constexpr uint32_t kFirstDistrust = 16, kLongestDistrust = 4096;
+
+// The letter that stands for the byte after a backslash; 0: the byte stands for itself.
+char EscapeOf(char byte) {
+  switch (byte) {
+    case '\\':
+      return '\\';
+    case '\n':
+      return 'n';
+    case '\r':
+      return 'r';
+    case '\t':
+      return 't';
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+bool CopyTrust::Trusts(Oid table, size_t rows) {
+  if (rows < kRowsMin) return false;
+  const auto found = distrusted_.find(table);
+  if (found == distrusted_.end() || found->second.left == 0) return true;
+  --found->second.left;
+  return false;
+}
+
+void CopyTrust::Refused(Oid table) {
+  Distrust& distrust = distrusted_[table];
+  distrust.left = std::min(kFirstDistrust << std::min(distrust.refusals, 8U), kLongestDistrust);
+  ++distrust.refusals;
+}
+
+std::string CopySql(const TargetTable& table, const std::vector<int>& carried) {
+  std::string names;
+  for (const int column : carried)
+    names += (names.empty() ? "" : ", ") + table.columns[column].quoted;
+  return fmt::format("COPY {} ({}) FROM STDIN", table.quoted, names);
+}
+
+void AppendCopyValue(std::string& text, const Value& value) {
+  if (value.kind == ValueKind::kNull) {
+    text += "\\N";
+    return;
+  }
+  size_t plain = 0;
+  for (size_t at = 0; at < value.bytes.size(); ++at) {
+    const char escape = EscapeOf(value.bytes[at]);
+    if (escape == 0) continue;
+    text.append(value.bytes.substr(plain, at - plain));
+    text.push_back('\\');
+    text.push_back(escape);
+    plain = at + 1;
+  }
+  text.append(value.bytes.substr(plain));
+}
+
+}  // namespace pgduet

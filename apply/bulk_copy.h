@@ -1,0 +1,45 @@
+// COPY for inserted rows: half the server's work of INSERT ... SELECT unnest, because rows go to
+// the table many at a time and no index is asked first.
+//
+// The price: COPY cannot leave out a row whose key is taken; it fails, and the whole apply
+// transaction is done again. So it is used where inserts meet nothing, which is nearly always, and
+// CopyTrust withdraws it from a table where they did.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+
+#include "apply/target_table.h"
+#include "schemas/change.h"
+
+namespace pgduet {
+
+// Which tables may be filled by COPY. After a refusal a table goes without for some statements, for
+// twice as many after the next one. One for each origin; it outlives the origin's sessions, because
+// a large transaction is repeated by a new session. One thread.
+class CopyTrust {
+ public:
+  static constexpr size_t kRowsMin = 50;  // below, a round trip of its own is dearer
+
+  // Asked once for each set of inserted rows.
+  bool Trusts(Oid table, size_t rows);
+  void Refused(Oid table);
+  void Succeeded(Oid table) { distrusted_.erase(table); }
+
+ private:
+  struct Distrust {
+    uint32_t refusals = 0;
+    uint32_t left = 0;  // statements to do without
+  };
+  absl::flat_hash_map<Oid, Distrust> distrusted_;
+};
+
+std::string CopySql(const TargetTable& table, const std::vector<int>& carried);
+// One value in COPY's text format, without the separator after it.
+void AppendCopyValue(std::string& text, const Value& value);
+
+}  // namespace pgduet
