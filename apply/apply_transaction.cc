@@ -44,6 +44,7 @@ ApplyTransaction::~ApplyTransaction() { Rollback(); }
 
 absl::Status ApplyTransaction::Begin(const RecordHeader& last, CommitTime stamp) {
   gate_.Begin();
+  if (scope_.copies != nullptr) scope_.copies->Begin();
   open_ = true;
   counts_ = {};
   inserted_.Clear();
@@ -277,6 +278,7 @@ absl::Status ApplyTransaction::CommitAll(const RecordHeader& last, int64_t log_o
   PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add("COMMIT", {}).status());
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
   open_ = false;
+  if (scope_.copies != nullptr) scope_.copies->Committed();
   const Position position{.incarnation = last.incarnation,
                           .sequence = last.sequence,
                           .commit_lsn = last.commit_lsn,

@@ -27,12 +27,19 @@ char EscapeOf(char byte) {
 
 }  // namespace
 
-bool CopyTrust::Trusts(Oid table, size_t rows) {
+void CopyTrust::Begin() {
+  copied_.clear();
+  for (auto& [table, distrust] : distrusted_) distrust.left -= distrust.left > 0 ? 1 : 0;
+}
+
+bool CopyTrust::Trusts(Oid table, size_t rows) const {
   if (rows < kRowsMin) return false;
   const auto found = distrusted_.find(table);
-  if (found == distrusted_.end() || found->second.left == 0) return true;
-  --found->second.left;
-  return false;
+  return found == distrusted_.end() || found->second.left == 0;
+}
+
+void CopyTrust::Committed() {
+  for (const Oid table : copied_) distrusted_.erase(table);
 }
 
 void CopyTrust::Refused(Oid table) {

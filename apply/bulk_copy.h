@@ -18,24 +18,29 @@
 
 namespace pgduet {
 
-// Which tables may be filled by COPY. After a refusal a table goes without for some statements, for
-// twice as many after the next one. One for each origin; it outlives the origin's sessions, because
-// a large transaction is repeated by a new session. One thread.
+// Which tables may be filled by COPY. After a refusal a table goes without for some transactions,
+// for twice as many after the next one; a transaction is wholly with or without, however large. One
+// for each origin; it outlives the origin's sessions, because a large transaction is repeated by a
+// new session. One thread.
 class CopyTrust {
  public:
   static constexpr size_t kRowsMin = 50;  // below, a round trip of its own is dearer
 
-  // Asked once for each set of inserted rows.
-  bool Trusts(Oid table, size_t rows);
+  // At the beginning of each apply transaction.
+  void Begin();
+  bool Trusts(Oid table, size_t rows) const;
+  void Copied(Oid table) { copied_.push_back(table); }
   void Refused(Oid table);
-  void Succeeded(Oid table) { distrusted_.erase(table); }
+  // The transaction is committed: what was copied to is trusted fully again.
+  void Committed();
 
  private:
   struct Distrust {
     uint32_t refusals = 0;
-    uint32_t left = 0;  // statements to do without
+    uint32_t left = 0;  // transactions to do without
   };
   absl::flat_hash_map<Oid, Distrust> distrusted_;
+  std::vector<Oid> copied_;  // by the open transaction
 };
 
 std::string CopySql(const TargetTable& table, const std::vector<int>& carried);

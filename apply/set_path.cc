@@ -132,7 +132,7 @@ absl::Status SetPath::Copy(const Segment& segment) {
     const TableGroups& table = segment.tables[statement.table];
     const absl::Status status = CopyRows(table, statement);
     if (status.ok()) {
-      scope_.copies->Succeeded(table.table->oid);
+      scope_.copies->Copied(table.table->oid);
     } else if (SqlState(status).starts_with("23")) {
       scope_.copies->Refused(table.table->oid);
       return NamedError(absl::StatusCode::kAborted, "copy_refused",
