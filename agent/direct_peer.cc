@@ -101,10 +101,28 @@ void DirectPeer::WatchPolicy(std::stop_token stop) {
       continue;
     }
     const std::string theirs(row->Text(0, 0));
-    SetPolicyError(theirs.empty() || theirs == ours
-                       ? absl::OkStatus()
-                       : PolicyMismatch(DescribePolicyDifference(ours, theirs)));
+    const bool differs = !theirs.empty() && theirs != ours;
+    SetPolicyError(differs && !IsBetweenSets(*connection, ours, theirs)
+                       ? PolicyMismatch(DescribePolicyDifference(ours, theirs))
+                       : absl::OkStatus());
   } while (SleepFor(absl::Seconds(2), stop));
+}
+
+// One of the two has switched, the other one is about to: the marks in the streams keep them apart.
+bool DirectPeer::IsBetweenSets(PgConnection& peer, const std::string& ours,
+                               const std::string& theirs) const {
+  const auto moves_to = [](PgConnection& connection, const std::string& text) {
+    const absl::StatusOr<PgResult> row = connection.Query(
+        "SELECT EXISTS (SELECT FROM pgduet.policy_change WHERE state IN ('fenced', 'voted') AND "
+        "policy_text = $1)",
+        {text});
+    return row.ok() && row->Bool(0, 0);
+  };
+  if (moves_to(peer, ours)) return true;
+  const auto self = PgConnection::Open({.conninfo = self_.postgres,
+                                        .application_name = "pgduet policy",
+                                        .settings = PinnedSettings()});
+  return self.ok() && moves_to(**self, theirs);
 }
 
 absl::StatusOr<std::optional<LogTail>> DirectPeer::ReadTail() const {

@@ -30,6 +30,10 @@ class Notebook : public AssemblerSink {
   }
   void Barrier(std::string_view token) override { barriers.emplace_back(token); }
   void TimeClosed(CommitTime time) override { closed.push_back(time); }
+  absl::Status PolicyNoticed(std::string_view notice) override {
+    notices.emplace_back(notice);
+    return absl::OkStatus();
+  }
   void TransactionEnds(Lsn end_lsn) override { ended.push_back(end_lsn.value()); }
 
   struct ChunkNote {
