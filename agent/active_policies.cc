@@ -38,7 +38,8 @@ absl::Status LoadChanged(PgConnection& connection, ActivePolicies& active) {
 
 }  // namespace
 
-absl::StatusOr<ActivePolicies> LoadActivePolicies(PgConnection& connection, const Config& file) {
+absl::StatusOr<ActivePolicies> LoadActivePolicies(PgConnection& connection, const Config& file,
+                                                  bool running) {
   PGDUET_ASSIGN_OR_RETURN(const PgResult row, connection.Query(kActiveSql));
   ActivePolicies active{.config = file};
   const bool came_online = row.rows() > 0 && !row.IsNull(0, 2);
@@ -54,10 +55,9 @@ absl::StatusOr<ActivePolicies> LoadActivePolicies(PgConnection& connection, cons
   if (file_text == text) return active;
   const bool is_behind = came_online && file_text == row.Text(0, 2);
   const bool is_ahead = is_open && file_text == row.Text(0, 4);
-  if (!is_behind && !is_ahead) return FileDiffers(file_text, text);
+  if (!is_behind && !is_ahead && !running) return FileDiffers(file_text, text);
   PGDUET_ASSIGN_OR_RETURN(active.config,
                           WithPolicySettings(file, std::string(row.Text(0, 1)), text));
-  active.file_differs = true;
   return active;
 }
 

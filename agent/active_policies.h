@@ -14,15 +14,16 @@ namespace pgduet {
 
 struct ActivePolicies {
   Config config;  // the file's, with the policies that are in force
-  bool file_differs = false;
   // Of the last change that came online; empty: none.
   uint64_t previous_hash = 0;
   PolicyTables::Changed changed;
 };
 
-// Without a change that came online, or is open, the file's set is taken. Error:
-// policy_file_differs.
-absl::StatusOr<ActivePolicies> LoadActivePolicies(PgConnection& connection, const Config& file);
+// Without a change that came online, or is open, the file's set is taken. `running`: this process
+// works already with what it has read of the file; what is in force holds, whatever the file said.
+// Error: policy_file_differs.
+absl::StatusOr<ActivePolicies> LoadActivePolicies(PgConnection& connection, const Config& file,
+                                                  bool running);
 
 // For peers (transport direct) and for the next start.
 absl::Status StoreActivePolicies(PgConnection& connection, const Config& config);

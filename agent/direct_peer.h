@@ -14,7 +14,6 @@
 
 #include "agent/config.h"
 #include "apply/region_identity.h"
-#include "base/pg_connection.h"
 #include "capture/capture_loop.h"
 #include "transport/direct_log.h"
 
@@ -36,7 +35,7 @@ class DirectPeer {
   void Run(std::stop_token stop);
   absl::StatusOr<std::optional<LogTail>> ReadTail() const;
   void WatchPolicy(std::stop_token stop);
-  bool IsBetweenSets(PgConnection& peer, const std::string& ours, const std::string& theirs) const;
+  bool MovesTo(const std::string& theirs) const;
   // The two things that can be wrong; the log's reader is told of what somebody has to mend.
   void SetError(const absl::Status& error);
   void SetPolicyError(const absl::Status& error);

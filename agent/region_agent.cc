@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "agent/policy_changer.h"
+#include "agent/policy_text.h"
 #include "agent/region_engine.h"
 #include "base/backoff.h"
 #include "base/log.h"
@@ -189,18 +190,28 @@ absl::StatusOr<ActivePolicies> RegionAgent::LoadPolicies() {
                           PgConnection::Open({.conninfo = region_.postgres,
                                               .application_name = "pgduet start",
                                               .settings = PinnedSettings()}));
-  PGDUET_ASSIGN_OR_RETURN(ActivePolicies active, LoadActivePolicies(*connection, config_));
+  PGDUET_ASSIGN_OR_RETURN(ActivePolicies active,
+                          LoadActivePolicies(*connection, config_, !policy_text_.empty()));
   PGDUET_RETURN_IF_ERROR(StoreActivePolicies(*connection, active.config));
-  policy_metrics_.FileDiffers(active.file_differs);
-  if (active.file_differs) {
-    LogWarning("agent", "the file has not the policies that are in force",
-               {{"file", config_.path},
-                {"remedy", "put the file in place that 'pgduet policy apply' was given"}});
-  }
+  policy_text_ = CanonicalPolicyText(active.config);
+  file_read_ = absl::InfinitePast();
   return active;
 }
 
+void RegionAgent::WatchFile() {
+  if (absl::Now() - file_read_ < absl::Seconds(5)) return;
+  file_read_ = absl::Now();
+  const absl::StatusOr<Config> file = LoadConfig(config_.path, ProcessEnvironment());
+  const bool differs = !file.ok() || CanonicalPolicyText(*file) != policy_text_;
+  policy_metrics_.FileDiffers(differs);
+  if (std::exchange(file_differs_, differs) || !differs) return;
+  LogWarning("agent", "the file has not the policies that are in force",
+             {{"file", config_.path},
+              {"remedy", "put the file in place that 'pgduet policy apply' was given"}});
+}
+
 void RegionAgent::StepPolicies() {
+  WatchFile();
   const absl::StatusOr<bool> switches = changer_->Step(engine_->Place());
   absl::Status status = switches.status();
   if (switches.ok() && *switches) status = SwitchPolicies();

@@ -48,6 +48,8 @@ class RegionAgent {
   // A change of policies: its next step, or the switch. Errors are told, and tried again.
   void StepPolicies();
   absl::Status SwitchPolicies();
+  // The file as it is now: an operator puts the new one in place after a change.
+  void WatchFile();
 
   const Config config_;
   const RegionConfig region_;
@@ -57,6 +59,9 @@ class RegionAgent {
   std::shared_ptr<RegionEngine> engine_;
   std::unique_ptr<PolicyChanger> changer_;  // of that engine; the supervisor's
   std::string policy_error_;
+  std::string policy_text_;  // in force; empty: the engine has not run yet
+  bool file_differs_ = false;
+  absl::Time file_read_ = absl::InfinitePast();
   absl::Status start_error_;
   bool stopping_ = false;
   mutable std::mutex progress_mutex_;
