@@ -141,9 +141,10 @@ class Command {
     PGDUET_RETURN_IF_ERROR(
         connection_
             ->Query("INSERT INTO pgduet.policy_change (discard_siblings, patience, from_hash, "
-                    "to_hash, policy_text, policy_settings) VALUES ($1::boolean, $2::interval, $3, "
+                    "to_hash, policy_text, policy_settings) VALUES ($1::integer <> 0, "
+                    "$2::interval, $3, "
                     "$4, $5, $6)",
-                    {options_.discard_siblings ? "true" : "false",
+                    {std::to_string(static_cast<int>(options_.discard_siblings)),
                      fmt::format("{} seconds", options_.patience_seconds),
                      PolicyHashText(PolicyTextHash(active_text)),
                      PolicyHashText(PolicyTextHash(text)), text, PolicySettingsText(wanted)})

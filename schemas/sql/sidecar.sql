@@ -321,7 +321,7 @@ CREATE SEQUENCE IF NOT EXISTS pgduet.policy_gate MINVALUE 1 MAXVALUE 2;
 CREATE OR REPLACE FUNCTION pgduet.hold_write() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
-  FOR tenth IN 1..200 LOOP
+  FOR attempt IN 1..100 LOOP
     IF (SELECT last_value FROM pgduet.policy_gate) = 1 THEN
       IF TG_LEVEL = 'STATEMENT' THEN RETURN NULL; END IF;
       IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;

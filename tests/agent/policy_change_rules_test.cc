@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "policy_change_group.h"
+#include "tests/agent/policy_change_group.h"
 
 namespace pgduet {
 namespace {
@@ -174,7 +174,9 @@ TEST_P(PolicyChangeGroupTest, PlantedFaultsAreFound) {
   EXPECT_TRUE(is_found(PlantedFault::kGateLeaks));
   EXPECT_TRUE(is_found(PlantedFault::kMarksAreRunOver));
   // With two regions the first region's mark is the only one.
-  if (GetParam() > 2) EXPECT_TRUE(is_found(PlantedFault::kSwitchesAtItsOwnMark));
+  if (GetParam() > 2) {
+    EXPECT_TRUE(is_found(PlantedFault::kSwitchesAtItsOwnMark));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Regions, PolicyChangeGroupTest, testing::Values(2, 3, 5));

@@ -47,6 +47,7 @@ class Notebook : public AssemblerSink {
   std::vector<uint64_t> applied;
   std::vector<std::string> barriers;
   std::vector<CommitTime> closed;
+  std::vector<std::string> notices;
   std::vector<uint64_t> ended;
 };
 
@@ -118,6 +119,14 @@ TEST_F(TransactionAssemblerTest, ABarrierIsReportedAndNotPublished) {
   TakeAll({Begin(10, 0, 7), Message(true, kBarrierPrefix, "token"), Commit(10, 20, 0)});
   EXPECT_THAT(notebook.barriers, testing::ElementsAre("token"));
   EXPECT_TRUE(notebook.chunks.empty());
+}
+
+TEST_F(TransactionAssemblerTest, ANoticeAboutPoliciesIsHeardUnderOurOriginOnly) {
+  TakeAll({Begin(10, 0, 7), Message(true, kPolicyPrefix, "policy forged"), Commit(10, 20, 0)});
+  EXPECT_TRUE(notebook.notices.empty());
+  TakeAll({Begin(20, 0, 8), Origin("pgduet:g:main:policy-change"),
+           Message(true, kPolicyPrefix, "policy ours"), Commit(20, 30, 0)});
+  EXPECT_THAT(notebook.notices, testing::ElementsAre("policy ours"));
 }
 
 TEST_F(TransactionAssemblerTest, AClosedTimeIsHeardUnderOurOriginOnly) {

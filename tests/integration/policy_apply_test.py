@@ -1,5 +1,6 @@
 """`pgduet policy apply`: the policies of tables change in all regions while everybody writes, and no row is decided by two rules."""
 
+import datetime
 import itertools
 import random
 import subprocess
@@ -164,6 +165,21 @@ def settled(group):
     group.assert_equal()
 
 
+def gate_times(group):
+    """Seconds that each region's gate was closed, by its agent's log: for people."""
+    times = {}
+    for region in group:
+        closed = None
+        for line in region.agent.log_lines("stage=policy"):
+            at = datetime.datetime.fromisoformat(line.split()[0].removeprefix("time=").removesuffix("Z"))
+            if "gate closed" in line:
+                closed = at
+            elif closed and "new set in force" in line:
+                times.setdefault(region.name, []).append(round((at - closed).total_seconds(), 2))
+                closed = None
+    return times
+
+
 def assert_clean(group):
     """Nothing of a change is left behind."""
     for region in group:
@@ -181,6 +197,7 @@ def test_policies_change_under_load(make_group, seeded_random, regions):
         for tables in (STRONGEST, COUNTER, LAST, VERSIONS, COUNTERS, LAST):
             Change(group, tables, "--discard-siblings").begin().succeed()
             load.wait_for(40)
+    print(f"gates were closed for: {gate_times(group)}, {load.held} writes were told to try again")
     settled(group)
     assert_clean(group)
     for region in group:
