@@ -49,7 +49,8 @@ struct TableConfig {
 };
 
 struct Config {
-  std::string path;  // of the file, for messages
+  std::string path;    // of the file, for messages
+  std::string source;  // the file's text; may hold passwords
   std::string group;
   TransportKind transport = TransportKind::kKafka;
   std::string set = "main";           // more than one set is not available in this version

@@ -38,6 +38,7 @@ class ConfigReader {
   ParsedConfig Read(const std::string& text) {
     try {
       const YAML::Node root = YAML::Load(text);
+      parsed_.config.source = text;
       if (!root.IsMap()) {
         Problem(LineOf(root), "", "the file is not a mapping of settings",
                 "see docs/configuration.md");
@@ -162,7 +163,8 @@ class ConfigReader {
     if (!plain) {
       Problem(line, shown, fmt::format("not a region name: '{}'", name),
               "use 1 to 32 of a-z, 0-9 and '-'");
-    } else if (name == "local" || name == "housekeeper" || name == "policies") {
+    } else if (name == "local" || name == "housekeeper" || name == "policies" ||
+               name == "policy-change") {
       Problem(line, shown, fmt::format("the region name '{}' is reserved", name),
               "choose another one");
     }

@@ -95,16 +95,33 @@ void DirectPeer::WatchPolicy(std::stop_token stop) {
       if (!opened.ok()) continue;
       connection = *std::move(opened);
     }
-    absl::StatusOr<PgResult> row = connection->Query("SELECT policy_text FROM pgduet.identity");
+    // In one look: the peer may switch at any moment.
+    absl::StatusOr<PgResult> row = connection->Query(
+        "SELECT i.policy_text, coalesce(c.policy_text, '') FROM pgduet.identity i LEFT JOIN "
+        "pgduet.policy_change c ON c.state IN ('fenced', 'voted')");
     if (!row.ok() || row->rows() != 1) {
       connection.reset();
       continue;
     }
     const std::string theirs(row->Text(0, 0));
-    SetPolicyError(theirs.empty() || theirs == ours
-                       ? absl::OkStatus()
-                       : PolicyMismatch(DescribePolicyDifference(ours, theirs)));
+    const bool differs = !theirs.empty() && theirs != ours && row->Text(0, 1) != ours;
+    SetPolicyError(differs && !MovesTo(theirs)
+                       ? PolicyMismatch(DescribePolicyDifference(ours, theirs))
+                       : absl::OkStatus());
   } while (SleepFor(absl::Seconds(2), stop));
+}
+
+// The peer has switched, and we are about to: the marks in the streams keep the two sets apart.
+bool DirectPeer::MovesTo(const std::string& theirs) const {
+  const auto self = PgConnection::Open({.conninfo = self_.postgres,
+                                        .application_name = "pgduet policy",
+                                        .settings = PinnedSettings()});
+  if (!self.ok()) return false;
+  const absl::StatusOr<PgResult> row = (*self)->Query(
+      "SELECT EXISTS (SELECT FROM pgduet.policy_change WHERE state IN ('fenced', 'voted') AND "
+      "policy_text = $1)",
+      {theirs});
+  return row.ok() && row->Bool(0, 0);
 }
 
 absl::StatusOr<std::optional<LogTail>> DirectPeer::ReadTail() const {

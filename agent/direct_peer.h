@@ -35,6 +35,7 @@ class DirectPeer {
   void Run(std::stop_token stop);
   absl::StatusOr<std::optional<LogTail>> ReadTail() const;
   void WatchPolicy(std::stop_token stop);
+  bool MovesTo(const std::string& theirs) const;
   // The two things that can be wrong; the log's reader is told of what somebody has to mend.
   void SetError(const absl::Status& error);
   void SetPolicyError(const absl::Status& error);

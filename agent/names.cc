@@ -42,6 +42,7 @@ std::vector<std::string> OriginNames(const Config& config, std::string_view regi
   names.push_back(OriginName(config.group, config.set, kLocalOriginRegion));
   names.push_back(OriginName(config.group, config.set, kHousekeeperOriginRegion));
   names.push_back(OriginName(config.group, config.set, kPoliciesOriginRegion));
+  names.push_back(OriginName(config.group, config.set, kPolicyChangeOriginRegion));
   return names;
 }
 

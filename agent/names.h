@@ -22,7 +22,8 @@ std::string PublicationName(std::string_view group, std::string_view set);
 inline constexpr std::string_view kLocalOriginRegion = "local";
 inline constexpr std::string_view kHousekeeperOriginRegion = "housekeeper";
 inline constexpr std::string_view kPoliciesOriginRegion = "policies";
-// The replication origins of one database: one for each other region, then those two.
+inline constexpr std::string_view kPolicyChangeOriginRegion = "policy-change";
+// The replication origins of one database: one for each other region, then those.
 std::vector<std::string> OriginNames(const Config& config, std::string_view region);
 
 // All slots that this database needs: its own; with transport direct one for each peer, too.

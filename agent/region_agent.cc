@@ -5,6 +5,7 @@
 #include <absl/time/clock.h>
 #include <fmt/format.h>
 
+#include "agent/policy_changer.h"
 #include "agent/policy_text.h"
 #include "agent/region_engine.h"
 #include "base/backoff.h"
@@ -70,8 +71,7 @@ absl::Status CheckSidecarVersion(PgConnection& connection) {
 
 namespace {
 
-absl::StatusOr<PgResult> ReadIdentity(PgConnection& connection, const Config& config,
-                                      bool new_run) {
+absl::StatusOr<PgResult> ReadIdentity(PgConnection& connection, bool new_run) {
   constexpr char kColumns[] =
       "group_name, region, rank, incarnation, baseline_lsn, "
       "pg_snapshot_xmin(baseline_snapshot)::text, system_identifier, "
@@ -79,10 +79,8 @@ absl::StatusOr<PgResult> ReadIdentity(PgConnection& connection, const Config& co
   if (!new_run) return connection.Query(fmt::format("SELECT {} FROM pgduet.identity", kColumns));
   // First: an older sidecar lacks a column that a run writes.
   PGDUET_RETURN_IF_ERROR(CheckSidecarVersion(connection));
-  return connection.Query(fmt::format("UPDATE pgduet.identity SET writer_epoch = writer_epoch + 1, "
-                                      "policy_text = $1 RETURNING {}",
-                                      kColumns),
-                          {CanonicalPolicyText(config)});
+  return connection.Query(fmt::format(
+      "UPDATE pgduet.identity SET writer_epoch = writer_epoch + 1 RETURNING {}", kColumns));
 }
 
 }  // namespace
@@ -94,7 +92,7 @@ absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const C
                           PgConnection::Open({.conninfo = conninfo,
                                               .application_name = "pgduet start",
                                               .settings = PinnedSettings()}));
-  absl::StatusOr<PgResult> row = ReadIdentity(*connection, config, new_run);
+  absl::StatusOr<PgResult> row = ReadIdentity(*connection, new_run);
   if (!row.ok()) {
     const std::string state = SqlState(row.status());
     if (state == "42P01" || state == "3F000" || state == "42501")
@@ -130,7 +128,7 @@ absl::StatusOr<std::unique_ptr<RegionAgent>> RegionAgent::Create(const Config& c
 
 RegionAgent::RegionAgent(const Config& config, const RegionConfig& region,
                          prometheus::Registry& registry)
-    : config_(config), region_(region), registry_(registry) {}
+    : config_(config), region_(region), registry_(registry), policy_metrics_(registry) {}
 
 RegionAgent::~RegionAgent() { Stop(); }
 
@@ -144,12 +142,22 @@ void RegionAgent::Supervise(std::stop_token stop) {
   Backoff backoff({.first = absl::Milliseconds(200), .max = absl::Seconds(5)});
   std::string last_error;
   while (!stop.stop_requested()) {
+    if (changer_ != nullptr) {
+      StepPolicies();
+      const bool soon = changer_ == nullptr || changer_->is_open();
+      SleepFor(absl::Milliseconds(soon ? 20 : 250), stop);
+      continue;
+    }
     const absl::Status status = StartEngine();
     {
       std::scoped_lock lock(mutex_);
       start_error_ = status;
     }
-    if (status.ok()) return;
+    if (status.ok()) {
+      backoff.Reset();
+      last_error.clear();
+      continue;
+    }
     if (ErrorName(status) != last_error) {
       if (absl::IsUnavailable(status)) {
         LogWarning("agent", "start is waiting", status);
@@ -165,11 +173,65 @@ void RegionAgent::Supervise(std::stop_token stop) {
 absl::Status RegionAgent::StartEngine() {
   PGDUET_ASSIGN_OR_RETURN(RegionIdentity identity,
                           LoadIdentity(region_.postgres, config_, region_.name, /*new_run=*/true));
-  auto engine = std::make_shared<RegionEngine>(config_, region_, std::move(identity), registry_);
+  PGDUET_ASSIGN_OR_RETURN(ActivePolicies active, LoadPolicies());
+  const Config current = active.config;
+  auto engine =
+      std::make_shared<RegionEngine>(std::move(active), region_, std::move(identity), registry_);
   PGDUET_RETURN_IF_ERROR(engine->Start());
+  changer_ = std::make_unique<PolicyChanger>(region_.postgres, engine->identity(), current,
+                                             policy_metrics_);
   std::scoped_lock lock(mutex_);
   engine_ = std::move(engine);
   return absl::OkStatus();
+}
+
+absl::StatusOr<ActivePolicies> RegionAgent::LoadPolicies() {
+  PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
+                          PgConnection::Open({.conninfo = region_.postgres,
+                                              .application_name = "pgduet start",
+                                              .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(ActivePolicies active,
+                          LoadActivePolicies(*connection, config_, !policy_text_.empty()));
+  PGDUET_RETURN_IF_ERROR(StoreActivePolicies(*connection, active.config));
+  policy_text_ = CanonicalPolicyText(active.config);
+  file_read_ = absl::InfinitePast();
+  return active;
+}
+
+void RegionAgent::WatchFile() {
+  if (absl::Now() - file_read_ < absl::Seconds(5)) return;
+  file_read_ = absl::Now();
+  const absl::StatusOr<Config> file = LoadConfig(config_.path, ProcessEnvironment());
+  const bool differs = !file.ok() || CanonicalPolicyText(*file) != policy_text_;
+  policy_metrics_.FileDiffers(differs);
+  if (std::exchange(file_differs_, differs) || !differs) return;
+  LogWarning("agent", "the file has not the policies that are in force",
+             {{"file", config_.path},
+              {"remedy", "put the file in place that 'pgduet policy apply' was given"}});
+}
+
+void RegionAgent::StepPolicies() {
+  WatchFile();
+  const absl::StatusOr<bool> switches = changer_->Step(engine_->Place());
+  absl::Status status = switches.status();
+  if (switches.ok() && *switches) status = SwitchPolicies();
+  const std::string error = status.ok() ? "" : ErrorName(status);
+  if (error != std::exchange(policy_error_, error) && !status.ok())
+    LogWarning("policy", "change is waiting", status);
+}
+
+// The streams end first: what comes next in them is decided under the new set.
+absl::Status RegionAgent::SwitchPolicies() {
+  LogInfo("policy", "switching");
+  engine_->Stop();
+  const absl::Status status = changer_->Switch();
+  changer_.reset();
+  std::shared_ptr<RegionEngine> ended;
+  {
+    std::scoped_lock lock(mutex_);
+    ended = std::exchange(engine_, nullptr);
+  }
+  return status;
 }
 
 void RegionAgent::Stop() {

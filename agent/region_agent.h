@@ -17,12 +17,15 @@
 
 #include "agent/agent_status.h"
 #include "agent/config.h"
+#include "agent/policy_change_metrics.h"
 #include "apply/region_identity.h"
 #include "base/pg_connection.h"
 
 namespace pgduet {
 
+class PolicyChanger;
 class RegionEngine;
+struct ActivePolicies;
 
 class RegionAgent {
  public:
@@ -41,12 +44,24 @@ class RegionAgent {
   RegionAgent(const Config& config, const RegionConfig& region, prometheus::Registry& registry);
   void Supervise(std::stop_token stop);
   absl::Status StartEngine();
+  absl::StatusOr<ActivePolicies> LoadPolicies();
+  // A change of policies: its next step, or the switch. Errors are told, and tried again.
+  void StepPolicies();
+  absl::Status SwitchPolicies();
+  // The file as it is now: an operator puts the new one in place after a change.
+  void WatchFile();
 
   const Config config_;
   const RegionConfig region_;
   prometheus::Registry& registry_;
+  PolicyChangeMetrics policy_metrics_;
   mutable std::mutex mutex_;
   std::shared_ptr<RegionEngine> engine_;
+  std::unique_ptr<PolicyChanger> changer_;  // of that engine; the supervisor's
+  std::string policy_error_;
+  std::string policy_text_;  // in force; empty: the engine has not run yet
+  bool file_differs_ = false;
+  absl::Time file_read_ = absl::InfinitePast();
   absl::Status start_error_;
   bool stopping_ = false;
   mutable std::mutex progress_mutex_;

@@ -43,6 +43,9 @@ std::set<std::string> ParkingTables(const Config& config) {
   return tables;
 }
 
+// Before a gate closes: what is behind must not take long to apply.
+constexpr double kCaughtUpSeconds = 5;
+
 StreamStatus Describe(std::string name, std::string state, const absl::Status& error) {
   StreamStatus status{.name = std::move(name), .state = std::move(state)};
   if (error.ok()) return status;
@@ -59,12 +62,14 @@ double SecondsSince(CommitTime time) {
 
 }  // namespace
 
-RegionEngine::RegionEngine(const Config& config, const RegionConfig& region,
+RegionEngine::RegionEngine(ActivePolicies active, const RegionConfig& region,
                            RegionIdentity identity, prometheus::Registry& registry)
-    : config_(config),
+    : previous_policy_hash_(active.previous_hash),
+      changed_tables_(active.changed.tables),
+      config_(std::move(active.config)),
       region_(region),
       identity_(std::move(identity)),
-      policies_(VersionedTables(config)),
+      policies_(VersionedTables(config_), std::move(active.changed)),
       apply_metrics_(registry, identity_.regions),
       capture_metrics_(registry),
       applied_(static_cast<int>(identity_.regions.size())),
@@ -85,7 +90,7 @@ RegionEngine::RegionEngine(const Config& config, const RegionConfig& region,
           watch_, &capture_metrics_),
       housekeeper_(region.postgres, identity_, policies_, applied_, history_, registry_, parking_,
                    apply_metrics_,
-                   {.keep = config.conflict_keep, .max_rows = config.conflict_max_rows}) {
+                   {.keep = config_.conflict_keep, .max_rows = config_.conflict_max_rows}) {
   capture_.OnState(
       [this](const std::string& error) { apply_metrics_.StreamState("capture", error); });
   for (const RegionConfig& peer : config_.regions) {
@@ -130,6 +135,8 @@ void RegionEngine::AddPeer(const RegionConfig& peer) {
                              .origin = peer.rank,
                              .policy_hash = PolicyHash(config_),
                              .policy_text = CanonicalPolicyText(config_),
+                             .previous_policy_hash = previous_policy_hash_,
+                             .changed_tables = changed_tables_,
                              .max_clock_skew = config_.max_clock_skew},
       identity_, policies_, applied_, history_, registry_, parking_, watch_, std::move(make_reader),
       apply_metrics_));
@@ -225,6 +232,21 @@ std::vector<StreamStatus> RegionEngine::Streams() const {
     streams.push_back(std::move(stream));
   }
   return streams;
+}
+
+EnginePlace RegionEngine::Place() const {
+  const CaptureLoop::State capture = capture_.GetState();
+  const bool streams = capture.state == "streaming";
+  EnginePlace place{.decoded = streams ? capture.decoded_through : Lsn(),
+                    .durable = streams ? capture.durable_through : Lsn(),
+                    .caught_up = {}};
+  for (size_t index = 0; index < appliers_.size(); ++index) {
+    const OriginApplier::State state = appliers_[index]->GetState();
+    const double lag = SecondsSince(state.in_effect_up_to);
+    place.caught_up[config_.FindRegion(applier_names_[index])->rank] =
+        state.error.ok() && lag >= 0 && lag < kCaughtUpSeconds;
+  }
+  return place;
 }
 
 std::vector<uint64_t> RegionEngine::Rounds() const {

@@ -3,14 +3,17 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <prometheus/registry.h>
 
+#include "agent/active_policies.h"
 #include "agent/agent_status.h"
 #include "agent/config.h"
+#include "agent/policy_changer.h"
 #include "apply/applied_state.h"
 #include "apply/apply_metrics.h"
 #include "apply/coverage_history.h"
@@ -30,7 +33,7 @@ class DirectPeer;
 
 class RegionEngine {
  public:
-  RegionEngine(const Config& config, const RegionConfig& region, RegionIdentity identity,
+  RegionEngine(ActivePolicies active, const RegionConfig& region, RegionIdentity identity,
                prometheus::Registry& registry);
   ~RegionEngine();
   // Loads what earlier runs left, then starts all threads.
@@ -41,6 +44,8 @@ class RegionEngine {
   // A count for each thread that must go round.
   std::vector<uint64_t> Rounds() const;
   uint64_t tombstones() const { return registry_.size(); }
+  EnginePlace Place() const;
+  const RegionIdentity& identity() const { return identity_; }
 
  private:
   CaptureOptions OwnCapture() const;
@@ -48,6 +53,8 @@ class RegionEngine {
   absl::Status CheckTopic(const RegionConfig& owner) const;
   void WatchLag(std::stop_token stop);
 
+  const uint64_t previous_policy_hash_;
+  const std::set<std::pair<std::string, std::string>> changed_tables_;
   const Config config_;
   const RegionConfig region_;
   const RegionIdentity identity_;

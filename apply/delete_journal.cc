@@ -149,7 +149,10 @@ absl::StatusOr<std::vector<DeleteJournal::TableDeletes>> DeleteJournal::Collect(
                             change.kind == ChangeKind::kTruncate ||
                             (change.kind == ChangeKind::kUpdate && change.old_row != OldRow::kNone);
     const Relation& relation = batch.RelationOf(change);
-    if (!may_delete || policies_.Find(relation.schema, relation.name) != nullptr) continue;
+    if (!may_delete || policies_.Find(relation.schema, relation.name) != nullptr ||
+        policies_.IsPast(relation.schema, relation.name, transaction.commit_lsn)) {
+      continue;
+    }
     PGDUET_RETURN_IF_ERROR(OpenSession());
     PGDUET_RETURN_IF_ERROR(CollectRow(transaction, batch, change, tables));
   }

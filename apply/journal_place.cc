@@ -33,6 +33,13 @@ absl::StatusOr<AppliedVector> AppliedSoFar(TargetSession& session) {
 
 }  // namespace
 
+absl::Status JournalPlace::Begin(TargetSession& session, Lsn lsn) {
+  PGDUET_ASSIGN_OR_RETURN(const AppliedVector vector, AppliedSoFar(session));
+  JournalPlace place;
+  PGDUET_RETURN_IF_ERROR(place.Queue(session.pipeline(), lsn, -1, vector));
+  return session.pipeline().Run().status();
+}
+
 absl::Status JournalPlace::Load(TargetSession& session, AppliedVector& vector) {
   *this = {};
   PGDUET_ASSIGN_OR_RETURN(const PgResult place,

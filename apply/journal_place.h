@@ -14,6 +14,9 @@ namespace pgduet {
 
 class JournalPlace {
  public:
+  // Stores the first place, with what is applied now: everything before the LSN was written while
+  // no table kept versions. Nothing may be applied meanwhile.
+  static absl::Status Begin(TargetSession& session, Lsn lsn);
   // Reads the place; `vector` is what had been applied there. When there is none yet, it is what is
   // applied now: the policies are new, and nothing was written under them before.
   absl::Status Load(TargetSession& session, AppliedVector& vector);

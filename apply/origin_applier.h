@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -39,6 +40,8 @@ class OriginApplier {
     Rank origin = 0;
     uint64_t policy_hash = 0;
     std::string policy_text;
+    uint64_t previous_policy_hash = 0;  // see RecordStream::Options
+    std::set<std::pair<std::string, std::string>> changed_tables;
     absl::Duration max_clock_skew = absl::Seconds(5);
     size_t queue_bytes_max = 8 * 1024 * 1024;
     size_t batch_bytes_max =

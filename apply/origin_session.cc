@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "apply/lost_progress.h"
+#include "apply/policy_notices.h"
 #include "apply/postgres_time.h"
 #include "apply/refused_statement.h"
 #include "base/backoff.h"
@@ -67,7 +68,9 @@ absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader
                        .set = shared_.identity.set,
                        .rank = shared_.options.origin,
                        .policy_hash = shared_.options.policy_hash,
-                       .policy_text = shared_.options.policy_text},
+                       .policy_text = shared_.options.policy_text,
+                       .previous_hash = shared_.options.previous_policy_hash,
+                       .changed_tables = shared_.options.changed_tables},
                       applied_);
   pump_ = std::make_unique<LogPump>(std::move(reader), std::move(stream),
                                     shared_.options.queue_bytes_max, origin);
@@ -122,6 +125,10 @@ absl::Status OriginSession::Work(Grouping grouping, bool after_refusal,
   gathers_ = after_refusal;
   while (!stop_.stop_requested()) {
     round_done();
+    if (mark_) {
+      PGDUET_RETURN_IF_ERROR(WaitAtMark());
+      continue;
+    }
     std::vector<Pending> batch;
     PGDUET_RETURN_IF_ERROR(CollectBatch(batch));
     shared_.metrics.QueueBytes(shared_.options.origin, pump_->queued_bytes());
@@ -178,12 +185,14 @@ absl::Status OriginSession::CollectBatch(std::vector<Pending>& batch) {
     }
     if (!item->has_value()) return absl::OkStatus();
     const bool heartbeat = (*item)->event.kind == StreamEventKind::kHeartbeat;
-    const bool large = !heartbeat && !(*item)->event.record.header.last;
+    const bool notice = (*item)->event.kind == StreamEventKind::kNotice;
+    const bool large = !heartbeat && !notice && !(*item)->event.record.header.last;
     if (heartbeat && gathers_ && !batch.empty()) continue;  // the next one says more
-    if (!batch.empty() && (heartbeat || large || !MayJoin(highest, **item))) {
+    if (!batch.empty() && (heartbeat || notice || large || !MayJoin(highest, **item))) {
       pushed_back_ = *std::move(item);
       return absl::OkStatus();
     }
+    if (notice) return Notice(**item);
     if (heartbeat) {
       PGDUET_RETURN_IF_ERROR(Heartbeat(**item));
       if (!pushed_back_ && pump_->queued_bytes() == 0) return absl::OkStatus();
@@ -245,6 +254,33 @@ absl::Status OriginSession::Heartbeat(LogPump::Item& item) {
   unflushed_.push_back(
       {.offset = item.event.offset, .through = record.header.through_lsn, .written = {}});
   return absl::OkStatus();
+}
+
+// Everything before it is applied. Of a mark also the clock has passed what its region's clock
+// said: what is written here under the new set is younger than all that was written under the old
+// one.
+absl::Status OriginSession::Notice(const LogPump::Item& item) {
+  PGDUET_ASSIGN_OR_RETURN(const PolicyNotice notice, DecodePolicyNotice(item.event.record.notice));
+  if (notice.IsMark()) PGDUET_RETURN_IF_ERROR(WaitForClock(notice.clock));
+  PGDUET_RETURN_IF_ERROR(StoreNotice(*session_, shared_.options.origin, notice));
+  LogInfo("apply", "notice about policies",
+          {{"origin", shared_.identity.NameOf(shared_.options.origin)},
+           {"kind", std::string(PolicyNoticeName(notice.kind))},
+           {"change", std::to_string(notice.change)}});
+  if (notice.IsMark() && notice.to != shared_.options.policy_hash) mark_ = notice;
+  return absl::OkStatus();
+}
+
+// When the change is made the whole engine begins anew, with the new set.
+absl::Status OriginSession::WaitAtMark() {
+  PGDUET_ASSIGN_OR_RETURN(const bool ended, ChangeEnded(*session_, mark_->change));
+  if (ended) {
+    mark_.reset();
+    return absl::OkStatus();
+  }
+  shared_.set_state("holding");
+  SleepFor(absl::Milliseconds(20), stop_);
+  return ReportDurable();
 }
 
 // Commit times can run backwards against the order of the commits: the last one of a batch need not

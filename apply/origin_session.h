@@ -16,6 +16,7 @@
 #include "apply/log_pump.h"
 #include "apply/origin_applier.h"
 #include "apply/parked_returns.h"
+#include "schemas/policy_notice.h"
 
 namespace pgduet {
 
@@ -66,6 +67,8 @@ class OriginSession {
   absl::Status CollectBatch(std::vector<Pending>& batch);
   absl::Status Take(LogPump::Item item, std::vector<Pending>& batch);
   absl::Status Heartbeat(LogPump::Item& item);
+  absl::Status Notice(const LogPump::Item& item);
+  absl::Status WaitAtMark();
   bool MayJoin(CommitTime highest, const LogPump::Item& item);
   static CommitTime HighestTime(const std::vector<Pending>& batch);
   absl::Status HoldBack(const Pending& last, CommitTime highest);
@@ -102,6 +105,7 @@ class OriginSession {
   absl::Time heartbeat_stored_ = absl::InfinitePast();
   CommitTime in_effect_up_to_ = 0;
   bool decoder_is_late_ = false;
+  std::optional<PolicyNotice> mark_;  // the stream stands here until that change has ended
 };
 
 }  // namespace pgduet

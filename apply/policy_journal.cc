@@ -20,11 +20,12 @@ constexpr absl::Duration kPlaceInterval = absl::Milliseconds(500);
 constexpr char kOriginRegion[] = "policies";
 
 // The changes of tables that keep versions. Views into `batch`.
-ChangeBatch PolicyChanges(const ChangeBatch& batch, const PolicyTables& policies) {
+ChangeBatch PolicyChanges(const ChangeBatch& batch, const PolicyTables& policies, Lsn commit_lsn) {
   ChangeBatch chosen;
   std::vector<bool> wanted;
   for (const auto& relation : batch.relations)
-    wanted.push_back(policies.Find(relation->schema, relation->name) != nullptr);
+    wanted.push_back(policies.Find(relation->schema, relation->name) != nullptr &&
+                     !policies.IsPast(relation->schema, relation->name, commit_lsn));
   for (const Change& change : batch.changes) {
     // A truncate has no rows to note; where it arrives the stream stops, by name.
     if (wanted[change.relation] && change.kind != ChangeKind::kTruncate)
@@ -100,7 +101,7 @@ bool PolicyJournal::Noted(const LocalTransaction& transaction) {
 
 absl::Status PolicyJournal::Record(const LocalTransaction& transaction, const ChangeBatch& batch) {
   if (policies_.empty() || Noted(transaction)) return absl::OkStatus();
-  ChangeBatch changes = PolicyChanges(batch, policies_);
+  ChangeBatch changes = PolicyChanges(batch, policies_, transaction.commit_lsn);
   if (changes.changes.empty()) return absl::OkStatus();
   const absl::Status status = Note(transaction, changes);
   // Whatever went wrong, the stream begins anew at the place that was written last.

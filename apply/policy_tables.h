@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -17,13 +18,26 @@ class PolicyTables {
  public:
   using ByName = std::map<std::pair<std::string, std::string>, TablePolicy>;  // schema, table
   PolicyTables() = default;
+  // The tables whose policy came online, and where in our WAL: their local writes before it were
+  // decided under the set before, and are not noted again when they are decoded again.
+  struct Changed {
+    std::set<std::pair<std::string, std::string>> tables;  // schema, table
+    Lsn since;
+  };
   explicit PolicyTables(ByName policies) : policies_(std::move(policies)) {}
+  PolicyTables(ByName policies, Changed changed)
+      : policies_(std::move(policies)), changed_(std::move(changed)) {}
   bool empty() const { return policies_.empty(); }
   // nullptr: last write wins, which needs no versions besides the row's own.
   const TablePolicy* Find(const std::string& schema, const std::string& name) const;
+  // The local write that committed there was decided under another set.
+  bool IsPast(const std::string& schema, const std::string& name, Lsn commit_lsn) const {
+    return commit_lsn <= changed_.since && changed_.tables.contains({schema, name});
+  }
 
  private:
   ByName policies_;
+  Changed changed_;
 };
 
 // The engine's view of the table, columns in the order of `table.columns`.

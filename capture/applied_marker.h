@@ -21,6 +21,8 @@ inline constexpr std::string_view kBarrierPrefix = "pgduet.barrier";
 // <microseconds>." Written by the housekeeper (apply/closed_time.h) under our origin; each capture
 // of this database hears of it at the same place.
 inline constexpr std::string_view kClosedPrefix = "pgduet.closed";
+// A notice about a change of policies (schemas/policy_notice.h), under our origin, too.
+inline constexpr std::string_view kPolicyPrefix = "pgduet.policy";
 std::string EncodeClosedTime(CommitTime time);
 absl::StatusOr<CommitTime> DecodeClosedTime(std::string_view text);
 
@@ -34,8 +36,8 @@ struct AppliedMarker {
 std::string EncodeMarker(const AppliedMarker& marker);
 absl::StatusOr<AppliedMarker> DecodeMarker(std::string_view text);
 
-// "pgduet:<group>:<set>:<region>"; the regions "local" (delete journal), "housekeeper" and
-// "policies" (policy journal) are reserved for the agent's own work.
+// "pgduet:<group>:<set>:<region>"; the regions "local" (delete journal), "housekeeper",
+// "policies" (policy journal) and "policy-change" are reserved for the agent's own work.
 std::string OriginName(std::string_view group, std::string_view set, std::string_view region);
 bool IsOurOrigin(std::string_view origin_name, std::string_view group);
 

@@ -49,7 +49,8 @@ class CaptureLoop {
     std::string state = "starting";  // starting, streaming, reconnecting, stopped, ended
     absl::Status error;
     Lsn decoded_through;
-    Lsn published;  // commit LSN of the last published transaction
+    Lsn durable_through;  // the log holds everything before it, and keeps it
+    Lsn published;        // commit LSN of the last published transaction
     uint64_t sequence = 0;
     Lsn confirmed;
   };

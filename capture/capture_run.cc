@@ -189,6 +189,7 @@ absl::Status CaptureRun::Housekeeping() {
   }
   std::scoped_lock lock(loop_.mutex_);
   loop_.state_.decoded_through = decoded_through_;
+  loop_.state_.durable_through = durable_through_;
   loop_.state_.published = last_published_.commit_lsn;
   loop_.state_.sequence = last_published_.sequence;
   loop_.state_.confirmed = confirmed_;
@@ -336,6 +337,14 @@ void CaptureRun::Barrier(std::string_view token) { loop_.observer_.BarrierDecode
 void CaptureRun::TimeClosed(CommitTime time) {
   closed_time_ = std::max(closed_time_, time);
   loop_.observer_.TimeClosed(time);
+}
+
+// It may be said again after a restart: readers know it by its number.
+absl::Status CaptureRun::PolicyNoticed(std::string_view notice) {
+  Record record{.header = NewHeader(RecordKind::kNotice)};
+  record.notice = std::string(notice);
+  vector_moved_ = true;  // a heartbeat soon: somebody waits until this is durable
+  return Append(std::move(record));
 }
 
 void CaptureRun::TransactionEnds(Lsn end_lsn) {

@@ -49,6 +49,7 @@ class CaptureRun : public AssemblerSink {
   void Applied(const AppliedMarker& marker) override;
   void Barrier(std::string_view token) override;
   void TimeClosed(CommitTime time) override;
+  absl::Status PolicyNoticed(std::string_view notice) override;
   void TransactionEnds(Lsn end_lsn) override;
 
   CaptureLoop& loop_;

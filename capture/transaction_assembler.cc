@@ -201,6 +201,7 @@ absl::Status TransactionAssembler::On(const PgoutputMessageText& message) {
     PGDUET_ASSIGN_OR_RETURN(const CommitTime closed, DecodeClosedTime(message.content));
     sink_.TimeClosed(closed);
   }
+  if (message.prefix == kPolicyPrefix && our_origin_) return sink_.PolicyNoticed(message.content);
   if (message.prefix != kMarkerPrefix) return absl::OkStatus();
   if (!our_origin_) {
     LogWarning("capture", "marker without our origin was ignored",

@@ -34,6 +34,8 @@ class AssemblerSink {
   virtual void Barrier(std::string_view token) = 0;
   // No later transaction has a commit time at or below this one.
   virtual void TimeClosed(CommitTime time) = 0;
+  // The agent of this database says something about a change of policies, at this place.
+  virtual absl::Status PolicyNoticed(std::string_view notice) = 0;
   // Any transaction is over, published or not.
   virtual void TransactionEnds(Lsn end_lsn) = 0;
 };

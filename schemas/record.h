@@ -26,7 +26,7 @@ enum class RecordKind : uint8_t {
   kHeartbeat = 2,
   kAnnouncement = 3,
   kOwnership = 4,
-  kSchemaNotice = 5
+  kNotice = 5
 };
 
 struct RecordHeader {
@@ -69,7 +69,7 @@ struct Record {
   AppliedVector vector;
   ChangeBatch batch;        // kTransaction
   std::string policy_text;  // kAnnouncement: canonical policy, one setting a line
-  std::string notice;       // kSchemaNotice
+  std::string notice;       // kNotice
 };
 
 }  // namespace pgduet

@@ -127,7 +127,7 @@ absl::StatusOr<Record> DecodeBody(RawRecord raw, std::shared_ptr<const std::stri
   if ((kind != RecordKind::kTransaction &&
        !(record.batch.changes.empty() && record.batch.relations.empty())) ||
       (kind != RecordKind::kAnnouncement && !record.policy_text.empty()) ||
-      (kind != RecordKind::kSchemaNotice && !record.notice.empty())) {
+      (kind != RecordKind::kNotice && !record.notice.empty())) {
     return InvalidRecord("record holds what its kind excludes");
   }
   record.batch.backing = std::move(body);

@@ -65,7 +65,7 @@ absl::Status CheckNames(const wire::Header& in) {
 }
 
 absl::Status CheckRanges(const wire::Header& in) {
-  if (in.kind() < 1 || in.kind() > static_cast<uint32_t>(RecordKind::kSchemaNotice)) {
+  if (in.kind() < 1 || in.kind() > static_cast<uint32_t>(RecordKind::kNotice)) {
     return InvalidRecord(fmt::format("header has an unknown kind: kind={}", in.kind()));
   }
   if (in.rank() >= kRegionsMax) return InvalidRecord("header has a rank out of range");

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/named_error.h"
+#include "schemas/policy_notice.h"
 #include "transport/policy_difference.h"
 
 namespace pgduet {
@@ -61,8 +62,10 @@ absl::StatusOr<StreamEvent> RecordStream::Judge(int64_t offset, RawRecord raw) {
     case RecordKind::kTransaction:
       event = AcceptTransaction(std::move(raw), offset);
       break;
+    case RecordKind::kNotice:
+      event = AcceptNotice(std::move(raw));
+      break;
     case RecordKind::kOwnership:
-    case RecordKind::kSchemaNotice:
       break;
   }
   if (!event.ok()) return event;
@@ -99,11 +102,26 @@ absl::Status RecordStream::CheckIncarnation(const RecordHeader& header) const {
 }
 
 absl::Status RecordStream::CheckPolicy(const RecordHeader& header) const {
-  if (header.policy_hash == options_.policy_hash) return absl::OkStatus();
+  if (header.policy_hash == options_.policy_hash ||
+      (options_.previous_hash != 0 && header.policy_hash == options_.previous_hash)) {
+    return absl::OkStatus();
+  }
   return PolicyMismatch(
       peer_policy_text_.empty()
           ? fmt::format("hash here={:016x} there={:016x}", options_.policy_hash, header.policy_hash)
           : DescribePolicyDifference(options_.policy_text, peer_policy_text_));
+}
+
+// Of a record that was published under the set before ours.
+absl::Status RecordStream::CheckTables(const Record& record) const {
+  if (record.header.policy_hash == options_.policy_hash) return absl::OkStatus();
+  for (const auto& relation : record.batch.relations) {
+    if (!options_.changed_tables.contains({relation->schema, relation->name})) continue;
+    return PolicyMismatch(
+        fmt::format("the origin writes {}.{} under the set that was left by 'pgduet policy apply'",
+                    relation->schema, relation->name));
+  }
+  return absl::OkStatus();
 }
 
 // Two different transactions under one number: two writers have counted differently.
@@ -138,6 +156,22 @@ absl::StatusOr<StreamEvent> RecordStream::AcceptHeartbeat(RawRecord raw, int64_t
   }
   PGDUET_ASSIGN_OR_RETURN(Record record, DecodeBody(std::move(raw)));
   return StreamEvent{StreamEventKind::kHeartbeat, std::move(record), offset};
+}
+
+// No matter under which set: it speaks of both. What was said before the last transaction that is
+// applied here was heard then.
+absl::StatusOr<StreamEvent> RecordStream::AcceptNotice(RawRecord raw) {
+  PGDUET_RETURN_IF_ERROR(CheckIncarnation(raw.header));
+  if (raw.header.sequence < applied_.sequence) return StreamEvent{};
+  PGDUET_RETURN_IF_ERROR(CheckNotForked(raw.header));
+  if (raw.header.sequence > applied_.sequence) {
+    return Gap(fmt::format("notice tells of a transaction that never came: applied={} published={}",
+                           applied_.sequence, raw.header.sequence));
+  }
+  PGDUET_ASSIGN_OR_RETURN(Record record, DecodeBody(std::move(raw)));
+  if (!record.notice.starts_with(kPolicyNoticeBegin)) return StreamEvent{};
+  PGDUET_RETURN_IF_ERROR(DecodePolicyNotice(record.notice).status());
+  return StreamEvent{StreamEventKind::kNotice, std::move(record)};
 }
 
 absl::Status RecordStream::CheckNext(const RecordHeader& header) const {
@@ -220,6 +254,10 @@ absl::StatusOr<StreamEvent> RecordStream::AcceptPiece(RawRecord raw, Run run, co
   if (!record.ok()) {
     if (join.bytes != nullptr) body->resize(bytes_before);
     return record.status();
+  }
+  if (const absl::Status tables = CheckTables(*record); !tables.ok()) {
+    if (join.bytes != nullptr) body->resize(bytes_before);
+    return tables;
   }
   const bool restarts = header.chunk == 0 && handed_out_;
   join_ = Join{};

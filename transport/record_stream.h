@@ -11,8 +11,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <absl/status/statusor.h>
 
@@ -27,6 +29,7 @@ enum class StreamEventKind {
   kRestart,  // the run begun before was abandoned by its writer: undo it; the record is chunk 0 of
              // the re-sent run
   kHeartbeat,  // may come inside a run
+  kNotice,     // about a change of policies (schemas/policy_notice.h); between runs only
 };
 
 struct StreamEvent {
@@ -44,6 +47,11 @@ class RecordStream {
     Rank rank = 0;
     uint64_t policy_hash = 0;
     std::string policy_text;  // ours, to name the setting that differs
+    // The set before ours, when ours came online: until the origin has switched, too, its records
+    // still have that hash, and none of them touches the tables whose policy is another one now
+    // (schema, name). A record that does is refused.
+    uint64_t previous_hash = 0;  // 0: none
+    std::set<std::pair<std::string, std::string>> changed_tables;
   };
   // `applied` is what the reader's database holds of this origin (sequence 0 and incarnation 0:
   // nothing yet).
@@ -82,10 +90,12 @@ class RecordStream {
   absl::Status CheckIdentity(const RecordHeader& header) const;
   absl::Status CheckIncarnation(const RecordHeader& header) const;
   absl::Status CheckPolicy(const RecordHeader& header) const;
+  absl::Status CheckTables(const Record& record) const;
   absl::Status CheckNotForked(const RecordHeader& header) const;
   absl::Status CheckNext(const RecordHeader& header) const;
   absl::StatusOr<StreamEvent> AcceptAnnouncement(RawRecord raw);
   absl::StatusOr<StreamEvent> AcceptHeartbeat(RawRecord raw, int64_t offset);
+  absl::StatusOr<StreamEvent> AcceptNotice(RawRecord raw);
   absl::StatusOr<StreamEvent> AcceptTransaction(RawRecord raw, int64_t offset);
   absl::StatusOr<StreamEvent> AcceptPiece(RawRecord raw, Run run, const Join& join, int64_t offset);
 

@@ -84,6 +84,18 @@ struct FunctionTestOptions {
 // Exit code 1 when the function is not what a conflict function has to be.
 int RunPolicyTest(const Invocation& invocation, const FunctionTestOptions& options);
 
+struct PolicyApplyOptions {
+  std::string file;  // with the new set
+  bool resume = false;
+  bool abort = false;
+  bool force = false;
+  bool no_wait = false;
+  bool discard_siblings = false;
+  int patience_seconds = 30;
+};
+int RunPolicyApply(const Invocation& invocation, const PolicyApplyOptions& options);
+int RunPolicyStatus(const Invocation& invocation);
+
 struct SiblingsOptions {
   std::string table;  // schema.table
   std::string key;    // {"column": value, ...}

@@ -20,6 +20,7 @@ void PolicyOptions::AddPolicy(CLI::App& app, const WithRegion& with_region,
   policy->require_subcommand(1);
   policy->add_subcommand("show", "What all regions must agree on, and its hash; needs no region")
       ->callback(std::move(show));
+  AddApply(*policy, with_region);
   CLI::App* test = policy->add_subcommand(
       "test", "A custom table's function over the conflicts that are logged, in both orders");
   test->add_option("table", test_.table, "schema.table")->required();
@@ -27,6 +28,36 @@ void PolicyOptions::AddPolicy(CLI::App& app, const WithRegion& with_region,
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
   test->callback(with_region([this](const Invocation& one) { return RunPolicyTest(one, test_); }));
+}
+
+void PolicyOptions::AddApply(CLI::App& policy, const WithRegion& with_region) {
+  policy.add_subcommand("status", "The set that is in force here, and the change that goes on")
+      ->callback(with_region(RunPolicyStatus));
+  CLI::App* apply = policy.add_subcommand(
+      "apply", "Change the policies of tables while all regions run; once in each region");
+  CLI::Option* file = apply->add_option("file", apply_.file, "The new configuration file");
+  CLI::Option* resume =
+      apply->add_flag("--resume", apply_.resume, "Wait for the change that goes on");
+  CLI::Option* abort = apply->add_flag("--abort", apply_.abort, "Take it back, if it still can be");
+  apply->add_flag("--force", apply_.force, "With --abort: also without the first region's word")
+      ->needs(abort);
+  apply->add_flag("--no-wait", apply_.no_wait, "Tell the agent, and return");
+  apply->add_flag("--discard-siblings", apply_.discard_siblings,
+                  "Rows of a changed table may have siblings: what is visible stays");
+  apply
+      ->add_option("--patience", apply_.patience_seconds,
+                   "Seconds from the moment all regions are ready until it is taken back")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  file->excludes(resume)->excludes(abort);
+  resume->excludes(abort);
+  apply->callback([this, file, resume, abort, run = with_region([this](const Invocation& one) {
+                                                return RunPolicyApply(one, apply_);
+                                              })] {
+    if (file->empty() && resume->empty() && abort->empty())
+      throw CLI::RequiredError("FILE, --resume or --abort");
+    run();
+  });
 }
 
 void PolicyOptions::AddSiblings(CLI::App& app, const WithRegion& with_region) {

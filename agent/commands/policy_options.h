@@ -19,10 +19,12 @@ class PolicyOptions {
 
  private:
   void AddPolicy(CLI::App& app, const WithRegion& with_region, std::function<void()> show);
+  void AddApply(CLI::App& policy, const WithRegion& with_region);
   void AddSiblings(CLI::App& app, const WithRegion& with_region);
   void AddResolve(CLI::App& app, const WithRegion& with_region);
 
   FunctionTestOptions test_;
+  PolicyApplyOptions apply_;
   SiblingsOptions siblings_;
   ResolveOptions resolve_;
 };

@@ -6,6 +6,7 @@
 
 #include "agent/config_values.h"
 #include "agent/names.h"
+#include "agent/policy_text.h"
 #include "agent/setup/findings.h"
 #include "apply/target_table.h"
 #include "base/named_error.h"
@@ -78,7 +79,23 @@ absl::Status RegionSetup::Run() {
   PGDUET_RETURN_IF_ERROR(MakeOrigins());
   PGDUET_RETURN_IF_ERROR(MakeSlotsAndIdentity());
   PGDUET_RETURN_IF_ERROR(UpdateRegions());
+  PGDUET_RETURN_IF_ERROR(AdoptPolicySet());
   return MakeTopic();
+}
+
+// A file with yet another set than 'policy apply' has brought and left is meant: other tables, say.
+// The one that was left may be an old file in an old place.
+absl::Status RegionSetup::AdoptPolicySet() {
+  if (dry_run_) return absl::OkStatus();
+  const std::string text = CanonicalPolicyText(config_);
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult row,
+      runtime_->Query("DELETE FROM pgduet.policy_set WHERE $1 NOT IN (policy_text, previous_text) "
+                      "AND NOT EXISTS (SELECT FROM pgduet.policy_change WHERE state IN "
+                      "('proposed', 'going', 'fenced', 'voted'))",
+                      {text}));
+  if (row.affected() > 0) Say("the file's policies take the place of those applied online");
+  return absl::OkStatus();
 }
 
 // The role that the agent's conninfo names is made when there is an admin to make it.

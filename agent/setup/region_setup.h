@@ -20,6 +20,9 @@ class RegionSetup {
   RegionSetup(const Config& config, const RegionConfig& region, bool dry_run)
       : config_(config), region_(region), dry_run_(dry_run) {}
   absl::Status Run();
+  // What tables need before their policies change online: checks, functions, guards against
+  // TRUNCATE. `after`: also takes away the guards that are not needed any more.
+  absl::Status AdoptPolicies(bool after);
 
  private:
   absl::Status Connect();
@@ -28,7 +31,8 @@ class RegionSetup {
   absl::Status MakeSidecar();
   absl::Status Grant();
   absl::Status GrantFunction(const TablePolicy& policy);
-  absl::Status GuardAgainstTruncate();  // truncate_guard.cc
+  absl::Status GuardAgainstTruncate(bool may_drop = true);  // truncate_guard.cc
+  absl::Status AdoptPolicySet();
   absl::Status MakePublication();
   absl::Status MakeOrigins();
   absl::Status MakeSlotsAndIdentity();

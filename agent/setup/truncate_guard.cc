@@ -15,12 +15,21 @@ constexpr char kHasGuardSql[] =
 
 }  // namespace
 
-absl::Status RegionSetup::GuardAgainstTruncate() {
+absl::Status RegionSetup::AdoptPolicies(bool after) {
+  PGDUET_RETURN_IF_ERROR(Connect());
+  if (!after) PGDUET_RETURN_IF_ERROR(RefuseUnready());
+  for (const TableConfig& table : config_.tables) {
+    if (!table.policy.function.empty()) PGDUET_RETURN_IF_ERROR(GrantFunction(table.policy));
+  }
+  return GuardAgainstTruncate(after);
+}
+
+absl::Status RegionSetup::GuardAgainstTruncate(bool may_drop) {
   for (const TableConfig& table : config_.tables) {
     PGDUET_ASSIGN_OR_RETURN(const PgResult guard,
                             admin_->Query(kHasGuardSql, {table.schema, table.name}));
     const bool wanted = table.policy.KeepsVersions();
-    if (wanted == (guard.rows() > 0)) continue;
+    if (wanted == (guard.rows() > 0) || (!wanted && !may_drop)) continue;
     const std::string sql =
         wanted ? fmt::format(
                      "CREATE TRIGGER pgduet_refuse_truncate BEFORE TRUNCATE ON {} FOR EACH "

@@ -282,5 +282,73 @@ BEGIN
     USING HINT = 'Use DELETE.', ERRCODE = 'object_not_in_prerequisite_state';
 END $function$;
 
+-- Version 4. Policies that change while all regions run (docs/decisions/0006-policy-changes-online.md).
+-- The settings that policy_text comes from: `defaults` and `tables` of the file, as YAML.
+ALTER TABLE pgduet.identity ADD COLUMN IF NOT EXISTS policy_settings text NOT NULL DEFAULT '';
+
+-- Version 4. The set that 'pgduet policy apply' brought, and where in our WAL; absent: the file's set holds.
+CREATE TABLE IF NOT EXISTS pgduet.policy_set (
+  singleton      boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+  change         bigint NOT NULL,
+  policy_text    text NOT NULL,
+  previous_text  text NOT NULL,
+  changed        text[] NOT NULL,            -- schema, table, schema, table, ...
+  since          pg_lsn NOT NULL,            -- local writes of these tables before it were decided under the previous set
+  applied_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- Version 4. Changes of policies that this region was told of. One is open at most.
+-- proposed -> (coordinator: going ->) fenced -> voted -> applied; before voted, and by the coordinator's word: aborted.
+CREATE TABLE IF NOT EXISTS pgduet.policy_change (
+  id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  state         text NOT NULL DEFAULT 'proposed' CHECK (state IN ('proposed', 'going', 'fenced', 'voted', 'applied', 'aborted')),
+  change        bigint NOT NULL DEFAULT 0,   -- the number that the coordinator gave it, the same everywhere
+  announced     boolean NOT NULL DEFAULT false,
+  abort_wanted  boolean NOT NULL DEFAULT false,
+  discard_siblings boolean NOT NULL DEFAULT false,
+  patience      interval NOT NULL,           -- from "go" until it is aborted
+  from_hash     text NOT NULL,
+  to_hash       text NOT NULL,
+  policy_text   text NOT NULL,
+  policy_settings text NOT NULL,
+  fence_xid     xid8,                        -- of the transaction that closed the gate
+  reason        text NOT NULL DEFAULT '',
+  proposed_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+  state_at      timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE UNIQUE INDEX IF NOT EXISTS policy_change_open ON pgduet.policy_change ((true)) WHERE state IN ('proposed', 'going', 'fenced', 'voted');
+
+-- Version 4. The last notice of each kind, of each region (apply/policy_notices.h).
+CREATE TABLE IF NOT EXISTS pgduet.policy_notice (
+  rank       smallint NOT NULL,
+  kind       text NOT NULL,
+  change     bigint NOT NULL,
+  from_hash  text NOT NULL,
+  to_hash    text NOT NULL,
+  clock      bigint NOT NULL,
+  heard_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (rank, kind)
+);
+
+-- Version 4. 1: open, 2: closed. A sequence, because everybody sees its value at once, whatever snapshot they have.
+CREATE SEQUENCE IF NOT EXISTS pgduet.policy_gate MINVALUE 1 MAXVALUE 2;
+
+-- Version 4. On tables whose policy is being changed. Apply does not fire it (session_replication_role). Not for long: the
+-- transaction may hold locks that the change waits for.
+CREATE OR REPLACE FUNCTION pgduet.hold_write() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+  FOR attempt IN 1..100 LOOP
+    IF (SELECT last_value FROM pgduet.policy_gate) = 1 THEN
+      IF TG_LEVEL = 'STATEMENT' THEN RETURN NULL; END IF;
+      IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+      RETURN NEW;
+    END IF;
+    PERFORM pg_sleep(0.01);
+  END LOOP;
+  RAISE EXCEPTION 'the conflict policy of %.% is being changed in all regions', TG_TABLE_SCHEMA, TG_TABLE_NAME
+    USING HINT = 'Try the transaction again.', ERRCODE = 'lock_not_available';
+END $function$;
+
 -- What this file makes is of this version (schemas/sidecar.h).
-UPDATE pgduet.identity SET schema_version = 3 WHERE schema_version < 3;
+UPDATE pgduet.identity SET schema_version = 4 WHERE schema_version < 4;

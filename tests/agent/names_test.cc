@@ -38,7 +38,7 @@ TEST(NamesTest, ARegionHasAnOriginForEachOtherAndItsOwnWork) {
   EXPECT_THAT(OriginNames(Group(TransportKind::kKafka), "eu-west"),
               testing::ElementsAre("pgduet:shop:main:us-east", "pgduet:shop:main:ap",
                                    "pgduet:shop:main:local", "pgduet:shop:main:housekeeper",
-                                   "pgduet:shop:main:policies"));
+                                   "pgduet:shop:main:policies", "pgduet:shop:main:policy-change"));
 }
 
 TEST(NamesTest, WithDirectADatabaseKeepsASlotForEachPeerToo) {

@@ -30,6 +30,10 @@ class Notebook : public AssemblerSink {
   }
   void Barrier(std::string_view token) override { barriers.emplace_back(token); }
   void TimeClosed(CommitTime time) override { closed.push_back(time); }
+  absl::Status PolicyNoticed(std::string_view notice) override {
+    notices.emplace_back(notice);
+    return absl::OkStatus();
+  }
   void TransactionEnds(Lsn end_lsn) override { ended.push_back(end_lsn.value()); }
 
   struct ChunkNote {
@@ -43,6 +47,7 @@ class Notebook : public AssemblerSink {
   std::vector<uint64_t> applied;
   std::vector<std::string> barriers;
   std::vector<CommitTime> closed;
+  std::vector<std::string> notices;
   std::vector<uint64_t> ended;
 };
 
@@ -114,6 +119,14 @@ TEST_F(TransactionAssemblerTest, ABarrierIsReportedAndNotPublished) {
   TakeAll({Begin(10, 0, 7), Message(true, kBarrierPrefix, "token"), Commit(10, 20, 0)});
   EXPECT_THAT(notebook.barriers, testing::ElementsAre("token"));
   EXPECT_TRUE(notebook.chunks.empty());
+}
+
+TEST_F(TransactionAssemblerTest, ANoticeAboutPoliciesIsHeardUnderOurOriginOnly) {
+  TakeAll({Begin(10, 0, 7), Message(true, kPolicyPrefix, "policy forged"), Commit(10, 20, 0)});
+  EXPECT_TRUE(notebook.notices.empty());
+  TakeAll({Begin(20, 0, 8), Origin("pgduet:g:main:policy-change"),
+           Message(true, kPolicyPrefix, "policy ours"), Commit(20, 30, 0)});
+  EXPECT_THAT(notebook.notices, testing::ElementsAre("policy ours"));
 }
 
 TEST_F(TransactionAssemblerTest, AClosedTimeIsHeardUnderOurOriginOnly) {

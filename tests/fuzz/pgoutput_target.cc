@@ -146,6 +146,7 @@ class CheckingSink : public AssemblerSink {
   }
   void Barrier(std::string_view) override {}
   void TimeClosed(CommitTime) override {}
+  absl::Status PolicyNoticed(std::string_view) override { return absl::OkStatus(); }
   void TransactionEnds(Lsn) override {
     if (open_) complaint = "a transaction ends without its last chunk";
   }

@@ -75,7 +75,7 @@ FuzzOutcome FuzzRecord(std::string_view bytes) {
 
 std::vector<std::string> RecordSeeds() {
   Record notice = SampleHeartbeat(3);
-  notice.header.kind = RecordKind::kSchemaNotice;
+  notice.header.kind = RecordKind::kNotice;
   notice.notice = "column added";
   std::vector<std::string> seeds = CutRecord(EncodeRecord(SampleTransaction(2))[0], 3);
   seeds.push_back(EncodeRecord(SampleTransaction(7))[0]);

@@ -12,7 +12,7 @@ from harness import agent
 ROOT = pathlib.Path(agent.ROOT)
 FOLDERS = ("base", "schemas", "transport", "capture", "resolve", "apply", "agent")
 METRIC = re.compile(r'"((?:pgduet|process)_[a-z0-9_]+)"')
-METRIC_SOURCES = ("apply/apply_metrics.cc", "capture/capture_metrics.cc", "agent/commands/agent.cc")
+METRIC_SOURCES = ("agent/policy_change_metrics.cc", "apply/apply_metrics.cc", "capture/capture_metrics.cc", "agent/commands/agent.cc")
 
 # The ways in which the sources give an error its name.
 NAME = r'"([a-z][a-z_]+)"'

@@ -72,7 +72,7 @@ void ExpectSame(const Record& a, const Record& b) {
 
 TEST(RecordCodecTest, EveryKindComesBackAsItWas) {
   Record notice = SampleHeartbeat(3);
-  notice.header.kind = RecordKind::kSchemaNotice;
+  notice.header.kind = RecordKind::kNotice;
   notice.notice = "column added";
   ExpectSame(notice, Decode(EncodeRecord(notice)[0]));
   const Record transaction = SampleTransaction(7);

@@ -244,6 +244,60 @@ TEST_F(RecordStreamTest, AnotherPolicyOfWhatIsAppliedAlreadyIsNoMatter) {
   EXPECT_EQ(Take(Encode(record)), kNothing);
 }
 
+Record SampleNotice(uint64_t sequence, std::string text) {
+  Record record = SampleHeartbeat(sequence);
+  record.header.kind = RecordKind::kNotice;
+  record.has_vector = false;
+  record.vector = {};
+  record.notice = std::move(text);
+  return record;
+}
+
+TEST_F(RecordStreamTest, ANoticeAboutPoliciesIsHandedOnWhateverItsHash) {
+  Record notice = SampleNotice(10, "policy 1 fenced 12 ab cd 5");
+  notice.header.policy_hash = 7;
+  EXPECT_EQ(Take(Encode(notice)), StreamEventKind::kNotice);
+  EXPECT_EQ(Take(Encode(notice)), StreamEventKind::kNotice);  // said again after a restart
+  EXPECT_EQ(Take(Encode(SampleNotice(9, "policy 1 fenced 12 ab cd 5"))), kNothing);
+  EXPECT_EQ(Take(Encode(SampleNotice(10, "schema column added"))), kNothing);
+}
+
+TEST_F(RecordStreamTest, ANoticeIsJudgedLikeAnyRecord) {
+  EXPECT_EQ(NameOfRefusal(Encode(SampleNotice(11, "policy 1 fenced 12 ab cd 5"))), "sequence_gap");
+  EXPECT_EQ(NameOfRefusal(Encode(SampleNotice(10, "policy 1 fenced x ab cd 5"))), "invalid_record");
+}
+
+// Ours came online; the origin has not switched yet.
+TEST_F(RecordStreamTest, ThePreviousSetIsTakenWhereItDecidesTheSame) {
+  RecordStream::Options options = Options();
+  options.previous_hash = 7;
+  options.changed_tables = {{"app", "another"}};
+  stream_ = RecordStream(options, AppliedUpTo(10));
+  Record record = SampleTransaction(11);
+  record.header.policy_hash = 7;
+  EXPECT_EQ(Take(Encode(record)), kChunk);
+  Record heartbeat = SampleHeartbeat(11);
+  heartbeat.header.policy_hash = 7;
+  EXPECT_EQ(Take(Encode(heartbeat)), kHeartbeat);
+  Record third = SampleTransaction(12);
+  third.header.policy_hash = 8;
+  EXPECT_EQ(NameOfRefusal(Encode(third)), "policy_mismatch");
+}
+
+TEST_F(RecordStreamTest, ThePreviousSetIsRefusedInATableThatHasChanged) {
+  const auto relation = SampleRelation();
+  RecordStream::Options options = Options();
+  options.previous_hash = 7;
+  options.changed_tables = {{relation->schema, relation->name}};
+  stream_ = RecordStream(options, AppliedUpTo(10));
+  Record record = SampleTransaction(11);
+  record.header.policy_hash = 7;
+  const absl::Status status = Refuse(Encode(record));
+  EXPECT_EQ(ErrorName(status), "policy_mismatch");
+  EXPECT_THAT(std::string(status.message()), HasSubstr(relation->name));
+  EXPECT_EQ(Take(Encode(SampleTransaction(11))), kChunk);
+}
+
 TEST_F(RecordStreamTest, FragmentsAreJoined) {
   const std::string whole = Piece(11, 1, 0, 2);
   const auto pieces = CutRecord(whole, 3);

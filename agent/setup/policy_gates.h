@@ -1,0 +1,21 @@
+// The triggers behind which local writes wait while a table's policy changes (pgduet.hold_write).
+// They stand only as long as a change is open: made by 'pgduet policy apply', which takes them
+// away.
+#pragma once
+
+#include <vector>
+
+#include <absl/status/status.h>
+
+#include "agent/config.h"
+#include "base/pg_connection.h"
+
+namespace pgduet {
+
+// On the admin's connection. Each waits a few times for the table's writers, and gives them way in
+// between. Error: policy_gate_busy.
+absl::Status MakePolicyGates(PgConnection& admin, const std::vector<TableConfig>& tables);
+// All that stand in this database.
+absl::Status DropPolicyGates(PgConnection& admin);
+
+}  // namespace pgduet

@@ -1,0 +1,185 @@
+#include "agent/policy_change_rules.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/agent/policy_change_group.h"
+
+namespace pgduet {
+namespace {
+
+constexpr uint64_t kOld = 11, kNew = 22;
+
+ChangeView Ready(Rank self) {
+  ChangeView view{.self = self, .regions = {"a", "b", "c"}};
+  view.state = ChangeState::kProposed;
+  view.from = kOld;
+  view.to = kNew;
+  view.announced = view.caught_up = view.noted = view.swept = view.durable = true;
+  for (Rank rank = 0; rank < 3; ++rank) {
+    view.peers[rank].proposes_from = kOld;
+    view.peers[rank].proposes_to = kNew;
+  }
+  return view;
+}
+
+ChangeView Asked(Rank self, uint64_t change) {
+  ChangeView view = Ready(self);
+  view.peers[0].go = change;
+  view.peers[0].go_from = kOld;
+  view.peers[0].go_to = kNew;
+  return view;
+}
+
+ChangeView Voted(Rank self, uint64_t change) {
+  ChangeView view = Asked(self, change);
+  view.state = ChangeState::kVoted;
+  view.change = view.handled = change;
+  return view;
+}
+
+TEST(PolicyChangeRulesTest, TheFirstRegionWaitsUntilAllAreToldOfTheSameSet) {
+  ChangeView view = Ready(0);
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kGo);
+  view.peers[2].proposes_to = 33;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+  EXPECT_EQ(NextPolicyStep(view).reason, "not told of this set yet: c");
+  view.peers.erase(1);
+  EXPECT_EQ(NextPolicyStep(view).reason, "not told of this set yet: b, c");
+}
+
+TEST(PolicyChangeRulesTest, ARegionThatIsNotToldRefuses) {
+  ChangeView view = Asked(1, 5);
+  view.state = ChangeState::kNone;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kRefuse);
+  view.handled = 5;  // it has said so
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+}
+
+TEST(PolicyChangeRulesTest, AnotherSetThanItsOwnIsRefused) {
+  ChangeView view = Asked(1, 5);
+  view.peers[0].go_to = 33;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kRefuse);
+}
+
+TEST(PolicyChangeRulesTest, TheGateClosesOnlyWhereLittleIsLeftToApply) {
+  ChangeView view = Asked(1, 5);
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kFence);
+  view.caught_up = false;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+  view.peers[0].go_overdue = true;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kRefuse);
+}
+
+TEST(PolicyChangeRulesTest, AnOldGoThatWasTakenBackIsNotAnswered) {
+  ChangeView view = Asked(1, 5);
+  view.peers[0].aborted = 5;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kEnd);
+  view.handled = 5;  // of an earlier attempt
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+}
+
+TEST(PolicyChangeRulesTest, TheMarkComesWhenLocalWritesAreNotedAndDeletesSwept) {
+  ChangeView view = Asked(1, 5);
+  view.state = ChangeState::kFenced;
+  view.change = view.handled = 5;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kVote);
+  view.noted = false;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+  view.noted = true;
+  view.swept = false;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+  view.overdue = true;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kRefuse);
+}
+
+TEST(PolicyChangeRulesTest, WhoHasVotedGoesBackOnTheFirstRegionsWordAlone) {
+  ChangeView view = Voted(1, 5);
+  view.overdue = view.abort_wanted = true;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+  view.peers[0].aborted = 5;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kEnd);
+}
+
+TEST(PolicyChangeRulesTest, ASwitchNeedsTheMarksOfAllOthers) {
+  ChangeView view = Voted(1, 5);
+  view.peers[0].committed = 5;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+  view.peers[2].fenced = 5;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kSwitch);
+  view.peers[2].fenced = 4;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+  view.peers[2].fenced = 5;
+  view.durable = false;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+}
+
+TEST(PolicyChangeRulesTest, TheFirstRegionDecidesAfterAllMarksAndNotWithSiblings) {
+  ChangeView view = Asked(0, 5);
+  view.state = ChangeState::kGoing;
+  view.change = 5;
+  view.peers[1].fenced = 5;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+  EXPECT_EQ(NextPolicyStep(view).reason, "no mark of c");
+  view.peers[2].fenced = 5;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kFence);
+  view.undecided = true;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kAbort);
+}
+
+TEST(PolicyChangeRulesTest, TheFirstRegionTakesItBackWhenOneRefusesOrTimeIsOver) {
+  ChangeView view = Asked(0, 5);
+  view.state = ChangeState::kGoing;
+  view.change = 5;
+  view.peers[1].refused = 4;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+  view.peers[1].refused = 5;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kAbort);
+  view.peers[1].refused = 0;
+  view.overdue = true;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kAbort);
+  EXPECT_EQ(NextPolicyStep(view).reason, "time was over: no mark of b, c");
+}
+
+TEST(PolicyChangeRulesTest, TheFirstRegionDoesNotGoBackOnItsOwnMark) {
+  ChangeView view = Voted(0, 5);
+  view.overdue = view.abort_wanted = true;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kSwitch);
+}
+
+class PolicyChangeGroupTest : public testing::TestWithParam<int> {};
+
+TEST_P(PolicyChangeGroupTest, NoWriteIsDecidedUnderTwoSetsAndWhatBeganEnds) {
+  int switches = 0, aborts = 0;
+  for (uint32_t seed = 0; seed < 300; ++seed) {
+    PolicyChangeGroup group(GetParam(), seed, PlantedFault::kNone);
+    group.RunWild(3000);
+    group.RunOut();
+    ASSERT_EQ(group.broken(), "") << "seed=" << seed;
+    switches += group.switches();
+    aborts += group.aborts();
+  }
+  EXPECT_GT(switches, 300);
+  EXPECT_GT(aborts, 300);
+}
+
+TEST_P(PolicyChangeGroupTest, PlantedFaultsAreFound) {
+  const auto is_found = [&](PlantedFault fault) {
+    for (uint32_t seed = 0; seed < 300; ++seed) {
+      PolicyChangeGroup group(GetParam(), seed, fault);
+      group.RunWild(3000);
+      if (!group.broken().empty()) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(is_found(PlantedFault::kGateLeaks));
+  EXPECT_TRUE(is_found(PlantedFault::kMarksAreRunOver));
+  // With two regions the first region's mark is the only one.
+  if (GetParam() > 2) {
+    EXPECT_TRUE(is_found(PlantedFault::kSwitchesAtItsOwnMark));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Regions, PolicyChangeGroupTest, testing::Values(2, 3, 5));
+
+}  // namespace
+}  // namespace pgduet
