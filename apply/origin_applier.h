@@ -20,6 +20,7 @@
 #include "apply/apply_transaction.h"
 #include "apply/coverage_history.h"
 #include "apply/decoder_barrier.h"
+#include "apply/foreign_keys.h"
 #include "apply/parking_lot.h"
 #include "apply/policy_tables.h"
 #include "apply/region_identity.h"
@@ -60,8 +61,8 @@ class OriginApplier {
 
   OriginApplier(Options options, const RegionIdentity& identity, const PolicyTables& policies,
                 AppliedState& applied, CoverageHistory& history, TombstoneRegistry& registry,
-                ParkingLot& parking, DecoderBarrier& barrier, ReaderFactory make_reader,
-                ApplyMetrics& metrics);
+                ParkingLot& parking, const ForeignKeyWatch& foreign_keys, DecoderBarrier& barrier,
+                ReaderFactory make_reader, ApplyMetrics& metrics);
   ~OriginApplier();
 
   void Start();
@@ -83,6 +84,7 @@ class OriginApplier {
   CoverageHistory& history_;
   TombstoneRegistry& registry_;
   ParkingLot& parking_;
+  const ForeignKeyWatch& foreign_keys_;
   DecoderBarrier& barrier_;
   const ReaderFactory make_reader_;
   ApplyMetrics& metrics_;

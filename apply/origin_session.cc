@@ -37,7 +37,8 @@ ApplyScope OriginSession::Scope() {
           .registry = shared_.registry,
           .applied = shared_.applied,
           .policies = shared_.policies,
-          .parking = &shared_.parking};
+          .parking = &shared_.parking,
+          .foreign_keys = &shared_.foreign_keys};
 }
 
 absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader) {

@@ -29,6 +29,7 @@ class OriginSession {
     CoverageHistory& history;
     TombstoneRegistry& registry;
     ParkingLot& parking;
+    const ForeignKeyWatch& foreign_keys;
     DecoderBarrier& barrier;
     ApplyMetrics& metrics;
     // Told to the owner's state.
