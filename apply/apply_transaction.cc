@@ -258,6 +258,10 @@ absl::Status ApplyTransaction::CommitAll(const RecordHeader& last, int64_t log_o
   // A chunk without row changes leaves BEGIN and marker queued.
   if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
   PGDUET_RETURN_IF_ERROR(FinishUnique());
+  if (orphans_) {
+    PGDUET_RETURN_IF_ERROR(orphans_->Finish());
+    if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
+  }
   const auto concerns = [&](const std::vector<KeyDelete>& deletes) {
     return inserted_.Among(deletes);
   };
@@ -384,6 +388,7 @@ void ApplyTransaction::Rollback() {
   gate_.Leave();
   if (hold_) hold_->Release();
   if (unique_) unique_->Clear();
+  if (orphans_) orphans_->Clear();
 }
 
 }  // namespace pgduet

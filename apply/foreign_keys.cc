@@ -11,13 +11,13 @@ namespace {
 // columns of pg_constraint are newer than PostgreSQL 15, so they are read through jsonb.
 constexpr char kForeignKeysSql[] = R"(
 WITH replicated AS (
-  SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS quoted, c.relreplident
+  SELECT c.oid, '"' || replace(n.nspname, '"', '""') || '"."' || replace(c.relname, '"', '""') || '"' AS quoted, c.relreplident
   FROM unnest($1::text[], $2::text[]) w (schema_name, table_name)
   JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema_name
   JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.table_name AND c.relkind IN ('r', 'p')),
 base AS (SELECT t.oid AS type_oid, CASE WHEN t.typbasetype = 0 THEN t.oid ELSE t.typbasetype END AS base FROM pg_catalog.pg_type t)
 SELECT k.oid, k.conname, child.oid, child.quoted, k.conrelid <> child.oid, k.confrelid,
-       (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+       (SELECT '"' || replace(n.nspname, '"', '""') || '"."' || replace(c.relname, '"', '""') || '"' FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.oid = k.confrelid),
        parent.oid IS NOT NULL, coalesce(parent.relreplident = 'f', false), ca.attname,
        (SELECT x.place FROM unnest(pk.numbers) WITH ORDINALITY x (attnum, place) WHERE x.attnum = u.p AND x.place <= pk.size),

@@ -11,6 +11,8 @@
 namespace pgduet {
 namespace {
 
+constexpr size_t kDecidedMax = 1'000;
+
 constexpr char kGoneSql[] =
     "INSERT INTO pgduet.orphan_check (relation, key_digest, key, rank, commit_time) "
     "SELECT $1::oid, d.* FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[]) d";
@@ -91,7 +93,9 @@ absl::Status OrphanNotes::Note(const Segment& segment, const std::vector<ApplyUn
     if (keys_->IsParent(table.table->oid)) PGDUET_RETURN_IF_ERROR(NoteParents(table, units));
     for (const ForeignKey* key : keys_->OfChild(table.table->oid)) {
       if (scope_.registry.size() == 0) continue;  // nothing is deleted
-      PGDUET_RETURN_IF_ERROR(NoteChildren(table, *key, nullptr, Which::kMayBeDeleted));
+      PGDUET_RETURN_IF_ERROR(QueueChildren(key->parent->oid,
+                                           ParentsOf(table, *key, nullptr, Which::kMayBeDeleted),
+                                           Which::kMayBeDeleted));
     }
   }
   if (!segment.truncation || !keys_->IsParent(segment.truncation->table->oid))
@@ -116,23 +120,33 @@ absl::Status OrphanNotes::NoteParents(const TableGroups& table,
 
 absl::Status OrphanNotes::NoteDecided(const TableGroups& table, const std::vector<size_t>& groups) {
   for (const ForeignKey* key : keys_->OfChild(table.table->oid)) {
-    PGDUET_RETURN_IF_ERROR(NoteChildren(table, *key, &groups, Which::kAll));
+    Texts& texts = decided_[key->parent->oid];
+    for (std::string& text : ParentsOf(table, *key, &groups, Which::kAll))
+      texts.push_back(std::move(text));
+    if (texts.size() < kDecidedMax) continue;
+    PGDUET_RETURN_IF_ERROR(Finish());
+    PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
   }
   return absl::OkStatus();
 }
 
-absl::Status OrphanNotes::NoteChildren(const TableGroups& table, const ForeignKey& key,
-                                       const std::vector<size_t>* groups, Which which) {
+absl::Status OrphanNotes::Finish() {
+  for (auto& [parent, texts] : std::exchange(decided_, {}))
+    PGDUET_RETURN_IF_ERROR(QueueChildren(parent, std::move(texts), Which::kAll));
+  return absl::OkStatus();
+}
+
+OrphanNotes::Texts OrphanNotes::ParentsOf(const TableGroups& table, const ForeignKey& key,
+                                          const std::vector<size_t>* groups, Which which) const {
   std::vector<int> sources;
   for (const std::string& name : key.columns) {
     const auto at = std::find_if(table.table->columns.begin(), table.table->columns.end(),
                                  [&](const TargetColumn& column) { return column.name == name; });
     // A column that the origin lacks is NULL: it refers to nothing.
-    if (at == table.table->columns.end()) return absl::OkStatus();
+    if (at == table.table->columns.end()) return {};
     sources.push_back(table.table->source_index[at - table.table->columns.begin()]);
   }
-  const bool all = which == Which::kAll;
-  std::vector<std::string> texts;
+  Texts texts;
   std::vector<Value> values(sources.size());
   const auto look = [&](const KeyGroup& group) {
     if (group.steps.back().kind == ChangeKind::kDelete) return;
@@ -142,7 +156,7 @@ absl::Status OrphanNotes::NoteChildren(const TableGroups& table, const ForeignKe
     }
     std::string text = KeyText(*key.parent, values);
     if (!texts.empty() && texts.back() == text) return;
-    if (all || scope_.registry.MayHaveTombstone({key.parent->oid, KeyHash(text)}))
+    if (which == Which::kAll || scope_.registry.MayHaveTombstone({key.parent->oid, KeyHash(text)}))
       texts.push_back(std::move(text));
   };
   if (groups == nullptr) {
@@ -150,6 +164,10 @@ absl::Status OrphanNotes::NoteChildren(const TableGroups& table, const ForeignKe
   } else {
     for (const size_t group : *groups) look(table.groups[group]);
   }
+  return texts;
+}
+
+absl::Status OrphanNotes::QueueChildren(Oid parent, Texts texts, Which which) {
   if (texts.empty()) return absl::OkStatus();
   std::sort(texts.begin(), texts.end());
   texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
@@ -159,8 +177,8 @@ absl::Status OrphanNotes::NoteChildren(const TableGroups& table, const ForeignKe
     keys.Add(text);
   }
   return scope_.pipeline
-      .Add(ChildrenSql(all), {std::to_string(key.parent->oid), std::move(digests).Finish(),
-                              std::move(keys).Finish(), KeyDigest("")})
+      .Add(ChildrenSql(which == Which::kAll), {std::to_string(parent), std::move(digests).Finish(),
+                                               std::move(keys).Finish(), KeyDigest("")})
       .status();
 }
 

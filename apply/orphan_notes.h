@@ -39,16 +39,24 @@ class OrphanNotes {
   absl::Status Note(const Segment& segment, const std::vector<ApplyUnit>& units);
   // Children that were decided one by one: they may stand again where their parent's delete is long
   // settled, so their parents are looked at in any case.
+  // Kept until there are many, or Finish().
   absl::Status NoteDecided(const TableGroups& table, const std::vector<size_t>& groups);
+  // Before COMMIT. Queues only.
+  absl::Status Finish();
+  void Clear() { decided_.clear(); }
 
  private:
   enum class Which { kMayBeDeleted, kAll };
+  using Texts = std::vector<std::string>;
   absl::Status NoteParents(const TableGroups& table, const std::vector<ApplyUnit>& units);
-  absl::Status NoteChildren(const TableGroups& table, const ForeignKey& key,
-                            const std::vector<size_t>* groups, Which which);
+  // The keys of the parents that these groups (null: all) refer to.
+  Texts ParentsOf(const TableGroups& table, const ForeignKey& key,
+                  const std::vector<size_t>* groups, Which which) const;
+  absl::Status QueueChildren(Oid parent, Texts texts, Which which);
 
   const ApplyScope& scope_;
   const std::shared_ptr<const ForeignKeys> keys_;
+  std::map<Oid, Texts> decided_;  // by the parent's table
 };
 
 }  // namespace pgduet
