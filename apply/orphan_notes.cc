@@ -36,6 +36,19 @@ std::string ChildrenSql(bool all) {
       all ? "LEFT" : "INNER");
 }
 
+// A row whose key was changed keeps its reference, and PostgreSQL did not look at it again.
+std::vector<size_t> MovedRows(const TableGroups& table) {
+  std::vector<size_t> moved;
+  for (size_t index = 0; index < table.groups.size(); ++index) {
+    const std::vector<KeyStep>& steps = table.groups[index].steps;
+    const bool any = std::any_of(steps.begin(), steps.end(), [](const KeyStep& step) {
+      return step.kind == ChangeKind::kInsert && step.old_row_kind != OldRow::kNone;
+    });
+    if (any) moved.push_back(index);
+  }
+  return moved;
+}
+
 }  // namespace
 
 void KeepRow(const ForeignKeys& keys, const TargetTable& table, std::span<const Value> old_row,
@@ -91,6 +104,9 @@ absl::Status OrphanNotes::Note(const Segment& segment, const std::vector<ApplyUn
   if (keys_->empty()) return absl::OkStatus();
   for (const TableGroups& table : segment.tables) {
     if (keys_->IsParent(table.table->oid)) PGDUET_RETURN_IF_ERROR(NoteParents(table, units));
+    if (keys_->OfChild(table.table->oid).empty()) continue;
+    if (const std::vector<size_t> moved = MovedRows(table); !moved.empty())
+      PGDUET_RETURN_IF_ERROR(NoteDecided(table, moved));
     for (const ForeignKey* key : keys_->OfChild(table.table->oid)) {
       if (scope_.registry.size() == 0) continue;  // nothing is deleted
       PGDUET_RETURN_IF_ERROR(QueueChildren(key->parent->oid,

@@ -44,7 +44,7 @@ std::optional<absl::Time> TimeOf(const Json& value) {
 
 std::string RuleText(const Json& entry) {
   const std::string policy = Text(entry["policy"]);
-  if (entry["kind"] == "parent_missing") return OrphanText(entry);
+  if (policy == "on_orphan") return OrphanText(entry);
   if (entry["local_operation"].is_null())
     return "nothing was known here under this key: the remote change was applied";
   if (entry["local_time"].is_null())

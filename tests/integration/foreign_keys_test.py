@@ -204,8 +204,9 @@ class TestRepair:
         with group.paused():
             group["a"].sql("DELETE FROM node WHERE id = 'leaf'")
             group["b"].sql("INSERT INTO node VALUES (1.0, 'below', 'leaf'), (1, 'deep', 'below'), (1, 'free', NULL), (2, 'loop', 'loop')")
-        wait_rows(group, "node ORDER BY id, up --", [(2, "loop", "loop"), (1, "free", None), (1, "root", None)][::-1]
-                  and sorted([(1, "free", None), (2, "loop", "loop"), (1, "root", None)], key=lambda row: row[1]))
+        for region in group:
+            wait_until_equal(lambda: [row[0] for row in region.sql("SELECT id FROM node ORDER BY 1")], ["free", "loop", "root"],
+                             f"{region.name} to have the rows with their parents")
 
     def test_partitioned_tables(self, group_on):
         schema = """
@@ -303,6 +304,34 @@ def test_kills_and_a_crash_of_a_database_leave_no_orphan_untold(group_on, seeded
     group["a"].postgres.start()
     run_load(group, seeded_random, 40)
     assert_outcome(group, rule)
+
+
+def test_another_region_acts_when_the_one_that_deleted_the_parent_is_away(group_on):
+    """It has half a minute for itself."""
+    group = group_on("direct", ["a", "b", "c"], schema=SCHEMA, tables=tables("delete_child"))
+    group["a"].sql("INSERT INTO customer VALUES (1, 'ada')")
+    group.wait_converged()
+    group["a"].agent.kill()
+    with group.paused():
+        group["a"].sql("DELETE FROM customer WHERE id = 1")
+        group["b"].sql("INSERT INTO purchase VALUES (10, 1, 'x')")
+    for region in (group["b"], group["c"]):
+        wait_until_equal(lambda: (region.rows("customer"), region.rows("purchase")), ([], []), f"{region.name} to be without both")
+    assert told(group["b"], decision="delete_child") or told(group["c"], decision="delete_child")
+    group["a"].agent.start()
+    wait_checked(group)
+
+
+def test_a_key_that_is_changed_keeps_its_lost_parent(group_on):
+    group = group_on("direct", ["a", "b"], schema=SCHEMA, tables=tables("delete_child"))
+    group["a"].sql("INSERT INTO customer VALUES (1, 'ada')")
+    group["a"].sql("INSERT INTO purchase VALUES (10, 1, 'x')")
+    group.wait_converged()
+    with group.paused():
+        group["a"].sql("DELETE FROM customer WHERE id = 1")
+        group["b"].sql("UPDATE purchase SET id = 11 WHERE id = 10")
+    wait_rows(group, "purchase", [])
+    wait_checked(group)
 
 
 class TestCheck:
