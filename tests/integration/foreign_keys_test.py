@@ -84,6 +84,10 @@ class TestReport:
             assert "parent_missing" in listed and "public.purchase" in listed
             shown = region.pgduet("conflicts show", str(entry["id"])).stdout
             assert f"{deleted_at} deleted the row that this one refers to" in shown
+            assert region.pgduet("conflicts undo", str(entry["id"]), check=False).returncode != 0
+            region.pgduet("conflicts replay", "--policy", region.config_path)
+            region.pgduet("conflicts dismiss", str(entry["id"]))
+            assert "parent_missing" not in region.pgduet("conflicts list", "--open").stdout
         assert sum(region.agent.metric("pgduet_apply_conflicts_total", origin=deleted_at, kind="parent_missing", decision="report")
                    for region in group) == 2
 
@@ -148,6 +152,16 @@ class TestRepair:
         wait_rows(group, "purchase", [(10, 1, "new")])
         [entry] = told(group[deleted_at])
         assert entry["decision"] == "revive_parent"
+
+    def test_a_deleted_child_can_be_written_back_once_its_parent_is_there(self, group_on):
+        group = group_on("direct", ["a", "b"], schema=SCHEMA, tables=tables("delete_child"))
+        meet(group, "a", "b")
+        wait_rows(group, "purchase", [])
+        [entry] = told(group["a"])
+        group["a"].sql("INSERT INTO customer VALUES (1, 'again')")
+        group["a"].pgduet("conflicts undo", str(entry["id"]))
+        wait_rows(group, "purchase", [(10, 1, "new")])
+        wait_checked(group)
 
     def test_grandchildren_go_with_their_parents(self, group_on):
         group = group_on("direct", ["a", "b"], schema=SCHEMA, tables=tables("delete_child"))
