@@ -16,6 +16,7 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
+#include "resolve/orphans.h"
 #include "resolve/table_policy.h"
 #include "schemas/version.h"
 
@@ -44,6 +45,7 @@ struct TableConfig {
   int line = 0;
   TablePolicy policy;  // with what `defaults` says; names of regions are ranks, all of them
   std::string on_unique = "stop";                                    // stop, park_loser
+  OnOrphan on_orphan = OnOrphan::kReport;
   std::string QualifiedName() const { return schema + "." + name; }  // for people
   std::string QuotedName() const;                                    // for SQL
 };

@@ -269,6 +269,7 @@ class ConfigReader {
       TableConfig& table = config.tables[at];
       table.policy = policies.Finish(drafts_[at].policy, drafts_[at].shown, table.line);
       FinishOnUnique(drafts_[at], table);
+      FinishOnOrphan(drafts_[at], table);
     }
     policies.FinishDefaults();
     RefuseEqualNames();
@@ -284,6 +285,20 @@ class ConfigReader {
     } else if (own && wanted != TableConfig().on_unique) {
       Problem(draft.policy.LineOf("on_unique", table.line), draft.shown + ".on_unique",
               fmt::format("'{}' needs the policy last_write_wins", wanted),
+              "remove it, or the table's policy");
+    }
+  }
+
+  // Orphans are judged by rows and tombstones, which tables with other policies do not have alone.
+  void FinishOnOrphan(const TableDraft& draft, TableConfig& table) {
+    const bool own = draft.policy.on_orphan.has_value();
+    const OnOrphan wanted =
+        own ? *draft.policy.on_orphan : defaults_.on_orphan.value_or(OnOrphan::kReport);
+    if (!table.policy.KeepsVersions()) {
+      table.on_orphan = wanted;
+    } else if (own && wanted != OnOrphan::kReport) {
+      Problem(draft.policy.LineOf("on_orphan", table.line), draft.shown + ".on_orphan",
+              fmt::format("'{}' needs the policy last_write_wins", OnOrphanName(wanted)),
               "remove it, or the table's policy");
     }
   }

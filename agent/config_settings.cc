@@ -137,6 +137,14 @@ Fault AssignOnUnique(const std::string& value, SettingScope& scope) {
   return std::nullopt;
 }
 
+Fault AssignOnOrphan(const std::string& value, SettingScope& scope) {
+  scope.policy->on_orphan = OnOrphanNamed(value);
+  if (!scope.policy->on_orphan)
+    return SettingFault{fmt::format("unknown on_orphan: '{}'", value),
+                        "use 'report', 'delete_child' or 'revive_parent'"};
+  return std::nullopt;
+}
+
 Fault AssignMaxClockSkew(const std::string& value, SettingScope& scope) {
   return ParseBoundedDuration(value, absl::Milliseconds(100), absl::Hours(1),
                               scope.config.max_clock_skew);
@@ -248,6 +256,14 @@ const Setting kSettings[] = {
      "in `pgduet.parked` (`pgduet parked list`) and comes back by itself when its value is free; "
      "equal at all regions. For tables with `last_write_wins`.",
      AssignOnUnique},
+    {"defaults/on_orphan", false, "`report`, `delete_child` or `revive_parent`", "report",
+     "delete_child",
+     "What happens to a row whose foreign key names a row that another region has deleted. "
+     "`report`: it stays, and is logged (`parent_missing`) in each region. `delete_child`: it is "
+     "deleted. `revive_parent`: the parent is written back as it was. The region that deleted the "
+     "parent does it, as an ordinary write, so that all regions end equal. "
+     "[policies.md](policies.md#foreign-keys) says more.",
+     AssignOnOrphan},
     {"defaults/max_clock_skew", false, "duration, 100ms to 1h", "5s", "5s",
      "How far a transaction's commit time may lie ahead of this region's clock. Up to this the "
      "agent waits; beyond it the "
@@ -309,6 +325,9 @@ const Setting kSettings[] = {
      AssignFunctionTimeout},
     {"tables/*/on_unique", false, "`stop` or `park_loser`", "the value of `defaults.on_unique`",
      "park_loser", "As `defaults.on_unique`, for this table.", AssignOnUnique},
+    {"tables/*/on_orphan", false, "`report`, `delete_child` or `revive_parent`",
+     "the value of `defaults.on_orphan`", "revive_parent",
+     "As `defaults.on_orphan`, for rows of this table that refer to another one.", AssignOnOrphan},
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "resolve/orphans.h"
 #include "resolve/table_policy.h"
 
 namespace pgduet {
@@ -38,6 +39,7 @@ struct PolicyDraft {
   std::optional<PolicyKind> kind;
   std::optional<OnDelete> on_delete;
   std::optional<std::string> on_unique;  // stop, park_loser
+  std::optional<OnOrphan> on_orphan;
   std::vector<PlacedText> priority;
   std::vector<PlacedColumn> columns;
   std::vector<std::vector<PlacedText>> groups;

@@ -88,6 +88,8 @@ std::string CanonicalPolicyText(const Config& config) {
     // Only when it is not the default: files from before it existed keep their hash.
     if (table->on_unique != "stop")
       text += fmt::format("table.{}.on_unique={}\n", name, table->on_unique);
+    if (table->on_orphan != OnOrphan::kReport)
+      text += fmt::format("table.{}.on_orphan={}\n", name, OnOrphanName(table->on_orphan));
   }
   return text;
 }

@@ -74,8 +74,9 @@ RegionEngine::RegionEngine(ActivePolicies active, const RegionConfig& region,
       capture_metrics_(registry),
       applied_(static_cast<int>(identity_.regions.size())),
       history_(identity_, {}),
-      parking_(ParkingTables(config)),
-      journal_(region.postgres, identity_, policies_, registry_, parking_),
+      parking_(ParkingTables(config_)),
+      foreign_keys_(ReplicatedTables(config_)),
+      journal_(region.postgres, identity_, policies_, registry_, parking_, foreign_keys_),
       policy_journal_(region.postgres, identity_, policies_, applied_),
       watch_(region.postgres, identity_.rank, applied_, history_, journal_, policy_journal_,
              parking_),
@@ -89,8 +90,9 @@ RegionEngine::RegionEngine(ActivePolicies active, const RegionConfig& region,
           },
           watch_, &capture_metrics_),
       housekeeper_(region.postgres, identity_, policies_, applied_, history_, registry_, parking_,
-                   apply_metrics_,
-                   {.keep = config_.conflict_keep, .max_rows = config_.conflict_max_rows}) {
+                   foreign_keys_, apply_metrics_,
+                   {.keep = config_.conflict_keep, .max_rows = config_.conflict_max_rows}),
+      orphans_(region.postgres, identity_, foreign_keys_, apply_metrics_) {
   capture_.OnState(
       [this](const std::string& error) { apply_metrics_.StreamState("capture", error); });
   for (const RegionConfig& peer : config_.regions) {
@@ -138,8 +140,8 @@ void RegionEngine::AddPeer(const RegionConfig& peer) {
                              .previous_policy_hash = previous_policy_hash_,
                              .changed_tables = changed_tables_,
                              .max_clock_skew = config_.max_clock_skew},
-      identity_, policies_, applied_, history_, registry_, parking_, watch_, std::move(make_reader),
-      apply_metrics_));
+      identity_, policies_, applied_, history_, registry_, parking_, foreign_keys_, watch_,
+      std::move(make_reader), apply_metrics_));
   applier_names_.push_back(peer.name);
 }
 
@@ -162,16 +164,19 @@ absl::Status RegionEngine::Start() {
   // A counter on a column of text, say: what would be applied then, no later version could mend.
   Findings findings;
   CheckPolicies(config_, *connection, findings);
+  CheckForeignKeys(config_, *connection, findings);
   PGDUET_RETURN_IF_ERROR(connection->ConnectionStatus());
   PGDUET_RETURN_IF_ERROR(FirstError(findings));
   PGDUET_RETURN_IF_ERROR(FlushWal(*connection));  // what is loaded now, a crash must not take back
   PGDUET_RETURN_IF_ERROR(LoadTombstones(*connection, registry_));
   PGDUET_RETURN_IF_ERROR(LoadHorizons(*connection, history_));
   PGDUET_RETURN_IF_ERROR(LoadCrowded(*connection, parking_));
+  PGDUET_RETURN_IF_ERROR(foreign_keys_.Load(*connection));
   capture_thread_ = std::jthread([this](std::stop_token stop) { capture_.Run(std::move(stop)); });
   for (auto& peer : direct_peers_) peer->Start();
   for (auto& applier : appliers_) applier->Start();
   housekeeper_.Start();
+  orphans_.Start();
   lag_thread_ = std::jthread([this](std::stop_token stop) { WatchLag(std::move(stop)); });
   return absl::OkStatus();
 }
@@ -182,6 +187,7 @@ void RegionEngine::Stop() {
   for (auto& applier : appliers_) applier->Stop();
   for (auto& peer : direct_peers_) peer->Stop();
   housekeeper_.Stop();
+  orphans_.Stop();
   capture_thread_.request_stop();
   if (capture_thread_.joinable()) capture_thread_.join();
   if (lag_thread_.joinable()) lag_thread_.join();

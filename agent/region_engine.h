@@ -19,6 +19,7 @@
 #include "apply/coverage_history.h"
 #include "apply/delete_journal.h"
 #include "apply/housekeeper.h"
+#include "apply/orphan_watch.h"
 #include "apply/local_watch.h"
 #include "apply/origin_applier.h"
 #include "apply/policy_journal.h"
@@ -65,6 +66,7 @@ class RegionEngine {
   CoverageHistory history_;
   TombstoneRegistry registry_;
   ParkingLot parking_;
+  ForeignKeyWatch foreign_keys_;
   DeleteJournal journal_;
   PolicyJournal policy_journal_;
   LocalWatch watch_;
@@ -73,6 +75,7 @@ class RegionEngine {
   std::vector<std::unique_ptr<OriginApplier>> appliers_;
   std::vector<std::string> applier_names_;
   Housekeeper housekeeper_;
+  OrphanWatch orphans_;
   std::jthread capture_thread_;
   std::jthread lag_thread_;
 };

@@ -47,6 +47,9 @@ struct ApplyMetrics::Families {
                       "Rows with several versions that wait for the application or a person.")),
         unswept(Make(prometheus::BuildGauge(), r, "pgduet_tombstones_unswept",
                      "Remote deletes that may have missed a row that was just becoming visible.")),
+        orphan_checks(Make(prometheus::BuildGauge(), r, "pgduet_orphan_checks",
+                           "Parents whose children are still to be looked at, or to be dealt "
+                           "with by another region.")),
         closed_time_age(
             Make(prometheus::BuildGauge(), r, "pgduet_closed_time_age_seconds",
                  "Age of the newest commit time below which nothing of this region is to come.")),
@@ -73,6 +76,7 @@ struct ApplyMetrics::Families {
   prometheus::Family<prometheus::Gauge>& tombstones;
   prometheus::Family<prometheus::Gauge>& siblings;
   prometheus::Family<prometheus::Gauge>& unswept;
+  prometheus::Family<prometheus::Gauge>& orphan_checks;
   prometheus::Family<prometheus::Gauge>& closed_time_age;
   prometheus::Family<prometheus::Gauge>& conflict_log_rows;
   prometheus::Family<prometheus::Gauge>& conflict_log_bytes;
@@ -156,6 +160,10 @@ void ApplyMetrics::RowsWithSiblings(std::string_view policy, size_t count) {
 
 void ApplyMetrics::UnsweptTombstones(size_t count) {
   families_->unswept.Add({}).Set(static_cast<double>(count));
+}
+
+void ApplyMetrics::OrphanChecks(size_t count) {
+  families_->orphan_checks.Add({}).Set(static_cast<double>(count));
 }
 
 void ApplyMetrics::ClosedTimeAge(double seconds) {

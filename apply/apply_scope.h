@@ -66,6 +66,7 @@ class InsertedKeys {
 };
 
 class UniquePath;
+class ForeignKeyWatch;
 
 struct ApplyScope {
   const RegionIdentity& identity;
@@ -84,6 +85,7 @@ struct ApplyScope {
   ParkingLot* parking = nullptr;
   ParkingLot::Hold* hold = nullptr;  // of the open apply transaction, like the next one
   UniquePath* unique = nullptr;
+  const ForeignKeyWatch* foreign_keys = nullptr;  // null: nobody looks for orphans
 
   // The table may have parked rows, and is ours alone until the transaction's end.
   bool Crowded(const TargetTable& table) const { return hold != nullptr && hold->Alone(table.oid); }

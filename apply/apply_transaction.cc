@@ -35,6 +35,7 @@ ApplyTransaction::ApplyTransaction(ApplyScope scope, DecoderBarrier& barrier, Gr
       stop_(std::move(stop)),
       gate_(scope.registry, scope.origin) {
   scope_.gate = &gate_;
+  if (scope_.foreign_keys != nullptr) orphans_.emplace(scope_, scope_.foreign_keys->keys());
   if (scope_.parking == nullptr) return;
   scope_.hold = &hold_.emplace(*scope_.parking);
   scope_.unique = &unique_.emplace(scope_, counts_);
@@ -104,6 +105,7 @@ absl::Status ApplyTransaction::ApplySegments(std::vector<Segment> segments,
     const Segment& segment = segments[place];
     for (const TableGroups& table : segment.tables)
       touched_[table.table->oid] = {table.relation, table.table};
+    if (orphans_) PGDUET_RETURN_IF_ERROR(orphans_->Note(segment, units));
     PGDUET_RETURN_IF_ERROR(ApplySegment(segment, units));
     PGDUET_RETURN_IF_ERROR(ApplyPolicyTables(with_policy[place], units));
     if (!segment.truncation) continue;
@@ -236,6 +238,7 @@ absl::Status ApplyTransaction::DecideSegment(const Segment& segment,
 absl::Status ApplyTransaction::ApplyByRow(const TableGroups& table, std::vector<size_t> groups,
                                           const std::vector<ApplyUnit>& units) {
   if (groups.empty()) return absl::OkStatus();
+  if (orphans_) PGDUET_RETURN_IF_ERROR(orphans_->NoteDecided(table, groups));
   RowPath row_path(scope_, units, inserted_, counts_);
   PGDUET_ASSIGN_OR_RETURN(std::vector<size_t> unexplained,
                           row_path.Apply(table, std::move(groups), false));
@@ -257,6 +260,10 @@ absl::Status ApplyTransaction::CommitAll(const RecordHeader& last, int64_t log_o
   // A chunk without row changes leaves BEGIN and marker queued.
   if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
   PGDUET_RETURN_IF_ERROR(FinishUnique());
+  if (orphans_) {
+    PGDUET_RETURN_IF_ERROR(orphans_->Finish());
+    if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
+  }
   const auto concerns = [&](const std::vector<KeyDelete>& deletes) {
     return inserted_.Among(deletes);
   };
@@ -384,6 +391,7 @@ void ApplyTransaction::Rollback() {
   gate_.Leave();
   if (hold_) hold_->Release();
   if (unique_) unique_->Clear();
+  if (orphans_) orphans_->Clear();
 }
 
 }  // namespace pgduet

@@ -19,6 +19,7 @@
 #include "apply/apply_scope.h"
 #include "apply/change_groups.h"
 #include "apply/decoder_barrier.h"
+#include "apply/orphan_notes.h"
 #include "apply/target_session.h"
 #include "apply/unique_path.h"
 
@@ -75,6 +76,7 @@ class ApplyTransaction {
   TombstoneRegistry::Applier gate_;
   std::optional<ParkingLot::Hold> hold_;
   std::optional<UniquePath> unique_;
+  std::optional<OrphanNotes> orphans_;
   std::vector<Oid> parking_tables_, emptied_;
   bool open_ = false;
   InsertedKeys inserted_;

@@ -84,12 +84,13 @@ std::vector<KeyDelete> Unique(std::vector<KeyDelete> deletes) {
 
 DeleteJournal::DeleteJournal(std::string conninfo, const RegionIdentity& identity,
                              const PolicyTables& policies, TombstoneRegistry& registry,
-                             ParkingLot& parking)
+                             ParkingLot& parking, const ForeignKeyWatch& foreign_keys)
     : conninfo_(std::move(conninfo)),
       identity_(identity),
       policies_(policies),
       registry_(registry),
-      parking_(parking) {}
+      parking_(parking),
+      foreign_keys_(foreign_keys) {}
 
 absl::Status DeleteJournal::OpenSession() {
   if (session_ != nullptr) return absl::OkStatus();
@@ -137,6 +138,11 @@ absl::Status DeleteJournal::CollectRow(const LocalTransaction& transaction,
   if (at == tables.end())
     at = tables.insert(at, {.relation = relation, .table = table, .deletes = {}});
   at->truncated |= change.kind == ChangeKind::kTruncate;
+  const std::shared_ptr<const ForeignKeys> foreign_keys = foreign_keys_.keys();
+  if (foreign_keys->IsParent(table->oid)) {
+    at->parents.push_back({.gone = gone, .columns = {}, .values = {}});
+    KeepRow(*foreign_keys, *table, batch.OldRowOf(change), change.old_row, at->parents.back());
+  }
   at->deletes.push_back(std::move(gone));
   return absl::OkStatus();
 }
@@ -194,6 +200,8 @@ absl::Status DeleteJournal::Write(const LocalTransaction& transaction,
   for (const TableDeletes& table : tables) {
     PGDUET_RETURN_IF_ERROR(
         QueueTombstones(pipeline, table.table->oid, table.deletes, Mark::kSwept, nullptr));
+    if (!table.parents.empty())
+      PGDUET_RETURN_IF_ERROR(QueueParentsGone(pipeline, table.table->oid, table.parents));
     if (!parking_.Crowded(table.table->oid)) continue;
     std::vector<std::string> keys;
     for (const KeyDelete& one : table.deletes) keys.push_back(one.key_text);

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "apply/apply_metrics.h"
+#include "apply/orphan_notes.h"
 #include "apply/parking_lot.h"
 #include "apply/policy_tables.h"
 #include "apply/region_identity.h"
@@ -32,7 +33,8 @@ class DeleteJournal {
  public:
   // Deletes of tables in `policies` are the policy journal's.
   DeleteJournal(std::string conninfo, const RegionIdentity& identity, const PolicyTables& policies,
-                TombstoneRegistry& registry, ParkingLot& parking);
+                TombstoneRegistry& registry, ParkingLot& parking,
+                const ForeignKeyWatch& foreign_keys);
 
   absl::Status Record(const LocalTransaction& transaction, const ChangeBatch& batch);
   // The LSN up to which what was recorded survives a crash of the database; at most `wanted`.
@@ -44,6 +46,7 @@ class DeleteJournal {
     std::shared_ptr<const TargetTable> table;
     std::vector<KeyDelete> deletes;
     bool truncated = false;
+    std::vector<GoneParent> parents;  // where children refer to the table
   };
   absl::Status OpenSession();
   absl::StatusOr<std::vector<TableDeletes>> Collect(const LocalTransaction& transaction,
@@ -63,6 +66,7 @@ class DeleteJournal {
   const PolicyTables& policies_;
   TombstoneRegistry& registry_;
   ParkingLot& parking_;
+  const ForeignKeyWatch& foreign_keys_;
   std::unique_ptr<TargetSession> session_;
   std::unique_ptr<PgConnection> catalog_connection_;
   std::unique_ptr<TargetCatalog> catalog_;

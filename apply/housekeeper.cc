@@ -32,7 +32,8 @@ constexpr int kProgressRowsKept = 10'000;
 Housekeeper::Housekeeper(std::string conninfo, const RegionIdentity& identity,
                          const PolicyTables& policies, AppliedState& applied,
                          CoverageHistory& history, TombstoneRegistry& registry, ParkingLot& parking,
-                         ApplyMetrics& metrics, ConflictLogLimits conflict_log)
+                         const ForeignKeyWatch& foreign_keys, ApplyMetrics& metrics,
+                         ConflictLogLimits conflict_log)
     : conninfo_(std::move(conninfo)),
       identity_(identity),
       policies_(policies),
@@ -40,7 +41,7 @@ Housekeeper::Housekeeper(std::string conninfo, const RegionIdentity& identity,
       history_(history),
       registry_(registry),
       metrics_(metrics),
-      sweep_(identity, history, metrics),
+      sweep_(identity, history, foreign_keys, metrics),
       retention_(conflict_log, metrics),
       parking_(parking),
       returns_(identity, identity.rank, parking, history, registry, applied, policies) {}

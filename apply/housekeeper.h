@@ -28,7 +28,8 @@ class Housekeeper {
  public:
   Housekeeper(std::string conninfo, const RegionIdentity& identity, const PolicyTables& policies,
               AppliedState& applied, CoverageHistory& history, TombstoneRegistry& registry,
-              ParkingLot& parking, ApplyMetrics& metrics, ConflictLogLimits conflict_log);
+              ParkingLot& parking, const ForeignKeyWatch& foreign_keys, ApplyMetrics& metrics,
+              ConflictLogLimits conflict_log);
   ~Housekeeper() { Stop(); }
   void Start();
   void Stop();

@@ -13,8 +13,9 @@ namespace pgduet {
 OriginApplier::OriginApplier(Options options, const RegionIdentity& identity,
                              const PolicyTables& policies, AppliedState& applied,
                              CoverageHistory& history, TombstoneRegistry& registry,
-                             ParkingLot& parking, DecoderBarrier& barrier,
-                             ReaderFactory make_reader, ApplyMetrics& metrics)
+                             ParkingLot& parking, const ForeignKeyWatch& foreign_keys,
+                             DecoderBarrier& barrier, ReaderFactory make_reader,
+                             ApplyMetrics& metrics)
     : options_(std::move(options)),
       identity_(identity),
       policies_(policies),
@@ -22,6 +23,7 @@ OriginApplier::OriginApplier(Options options, const RegionIdentity& identity,
       history_(history),
       registry_(registry),
       parking_(parking),
+      foreign_keys_(foreign_keys),
       barrier_(barrier),
       make_reader_(std::move(make_reader)),
       metrics_(metrics) {}
@@ -63,6 +65,7 @@ absl::Status OriginApplier::RunSession(std::stop_token stop) {
       .registry = registry_,
       .parking = parking_,
       .copies = copies_,
+      .foreign_keys = foreign_keys_,
       .barrier = barrier_,
       .metrics = metrics_,
       .set_state = [this](const std::string& state) { SetState(state); },

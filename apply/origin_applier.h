@@ -22,6 +22,7 @@
 #include "apply/bulk_copy.h"
 #include "apply/coverage_history.h"
 #include "apply/decoder_barrier.h"
+#include "apply/foreign_keys.h"
 #include "apply/parking_lot.h"
 #include "apply/policy_tables.h"
 #include "apply/region_identity.h"
@@ -64,8 +65,8 @@ class OriginApplier {
 
   OriginApplier(Options options, const RegionIdentity& identity, const PolicyTables& policies,
                 AppliedState& applied, CoverageHistory& history, TombstoneRegistry& registry,
-                ParkingLot& parking, DecoderBarrier& barrier, ReaderFactory make_reader,
-                ApplyMetrics& metrics);
+                ParkingLot& parking, const ForeignKeyWatch& foreign_keys, DecoderBarrier& barrier,
+                ReaderFactory make_reader, ApplyMetrics& metrics);
   ~OriginApplier();
 
   void Start();
@@ -88,6 +89,7 @@ class OriginApplier {
   TombstoneRegistry& registry_;
   ParkingLot& parking_;
   CopyTrust copies_;  // outlives sessions
+  const ForeignKeyWatch& foreign_keys_;
   DecoderBarrier& barrier_;
   const ReaderFactory make_reader_;
   ApplyMetrics& metrics_;

@@ -44,7 +44,8 @@ ApplyScope OriginSession::Scope() {
           .applied = shared_.applied,
           .policies = shared_.policies,
           .copies = &shared_.copies,
-          .parking = &shared_.parking};
+          .parking = &shared_.parking,
+          .foreign_keys = &shared_.foreign_keys};
 }
 
 absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader) {

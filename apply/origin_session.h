@@ -31,6 +31,7 @@ class OriginSession {
     TombstoneRegistry& registry;
     ParkingLot& parking;
     CopyTrust& copies;
+    const ForeignKeyWatch& foreign_keys;
     DecoderBarrier& barrier;
     ApplyMetrics& metrics;
     // Told to the owner's state.

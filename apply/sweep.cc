@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apply/conflict_log.h"
+#include "apply/orphan_notes.h"
 #include "apply/postgres_time.h"
 #include "base/log.h"
 #include "base/named_error.h"
@@ -182,6 +183,15 @@ absl::Status Sweep::DeleteOne(TargetSession& session, const SweepStatements& sta
     PGDUET_RETURN_IF_ERROR(QueueLocalConflict(session.pipeline(), statements.table(), missed));
   } else if (!covered) {
     PGDUET_RETURN_IF_ERROR(QueueMissedConflict(session.pipeline(), statements, missed));
+  }
+  const TargetTable& table = *statements.table();
+  if (foreign_keys_.keys()->IsParent(table.oid)) {
+    const KeyDelete gone{.key = {table.oid, KeyHash(missed.key_text)},
+                         .key_text = missed.key_text,
+                         .version = missed.deleted,
+                         .incarnation = missed.incarnation};
+    PGDUET_RETURN_IF_ERROR(QueueParentsGone(session.pipeline(), table.oid,
+                                            {{.gone = gone, .columns = {}, .values = {}}}));
   }
   return session.pipeline().Add(statements.DeleteSql(), {missed.place, missed.part}).status();
 }

@@ -21,6 +21,7 @@
 
 #include "apply/apply_metrics.h"
 #include "apply/coverage_history.h"
+#include "apply/foreign_keys.h"
 #include "apply/region_identity.h"
 #include "apply/sweep_statements.h"
 #include "apply/target_session.h"
@@ -30,8 +31,9 @@ namespace pgduet {
 
 class Sweep {
  public:
-  Sweep(const RegionIdentity& identity, const CoverageHistory& history, ApplyMetrics& metrics)
-      : identity_(identity), history_(history), metrics_(metrics) {}
+  Sweep(const RegionIdentity& identity, const CoverageHistory& history,
+        const ForeignKeyWatch& foreign_keys, ApplyMetrics& metrics)
+      : identity_(identity), history_(history), foreign_keys_(foreign_keys), metrics_(metrics) {}
 
   // The next step, if one is due. Every id below `oldest_running` had ended before the call.
   // `session` has an origin of ours and is in no transaction; `connection` is for looks.
@@ -69,6 +71,7 @@ class Sweep {
 
   const RegionIdentity& identity_;
   const CoverageHistory& history_;
+  const ForeignKeyWatch& foreign_keys_;
   ApplyMetrics& metrics_;
   std::string snapshot_;  // of the cohort; empty: none
   FullXid xid_ = 0;

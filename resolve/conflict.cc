@@ -20,6 +20,8 @@ std::string_view ConflictKindName(ConflictKind kind) {
       return "delete_missing";
     case ConflictKind::kMultipleUniqueConflicts:
       return "multiple_unique_conflicts";
+    case ConflictKind::kParentMissing:
+      return "parent_missing";
   }
   return "unknown";
 }
@@ -36,6 +38,12 @@ std::string_view DecisionName(Decision decision) {
       return "park_remote";
     case Decision::kParkLocal:
       return "park_local";
+    case Decision::kReportOrphan:
+      return "report";
+    case Decision::kDeleteChild:
+      return "delete_child";
+    case Decision::kReviveParent:
+      return "revive_parent";
   }
   return "unknown";
 }

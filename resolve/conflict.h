@@ -15,6 +15,8 @@ enum class ConflictKind : uint8_t {
   kDeleteOriginDiffers,
   kDeleteMissing,
   kMultipleUniqueConflicts,
+  kParentMissing,  // not PostgreSQL's: a row refers to a parent that was deleted
+                   // (resolve/orphans.h)
 };
 // "insert_exists", ...: log, metric label and table value.
 std::string_view ConflictKindName(ConflictKind kind);
@@ -27,6 +29,10 @@ enum class Decision : uint8_t {
   // pgduet.parked (resolve/unique_visibility.h).
   kParkRemote,
   kParkLocal,
+  // A row without its parent (resolve/orphans.h).
+  kReportOrphan,
+  kDeleteChild,
+  kReviveParent,
 };
 std::string_view DecisionName(Decision decision);  // "apply_remote", "merge", "park_local", ...
 

@@ -31,6 +31,7 @@ int RunCheck(const Invocation& invocation) {
     CheckRights(invocation.config, self, **connection, findings);
     CheckTables(invocation.config, **connection, findings);
     CheckPolicies(invocation.config, **connection, findings);
+    CheckForeignKeys(invocation.config, **connection, findings);
     CheckSetup(invocation.config, self, **connection, findings);
   }
   CheckKafka(invocation.config, self, findings);

@@ -16,24 +16,24 @@ namespace {
 constexpr char kEntries[] = R"((
 SELECT c.*, c.table_schema || '.' || c.table_name AS "table", w.*, l.lost,
        CASE WHEN c.undone_at IS NOT NULL THEN 'undone' WHEN c.dismissed_at IS NOT NULL THEN 'dismissed'
-            WHEN l.lost IS NULL THEN 'nothing_lost' ELSE 'open' END AS state
+            WHEN l.lost IS NULL AND c.decision <> 'report' THEN 'nothing_lost' ELSE 'open' END AS state
 FROM pgduet.conflict c
 CROSS JOIN LATERAL (
   SELECT 'remote' AS winner, c.remote_operation AS winner_operation, c.remote_region AS winner_region,
          c.remote_time AS winner_time, c.remote_row AS winner_row,
          c.local_operation AS loser_operation, c.local_row AS loser_row
-  WHERE c.decision IN ('apply_remote', 'park_local')
+  WHERE c.decision IN ('apply_remote', 'park_local', 'delete_child')
   UNION ALL
   SELECT 'local', c.local_operation, c.local_region, c.local_time, c.local_row, c.remote_operation, c.remote_row
-  WHERE c.decision IN ('keep_local', 'park_remote')
+  WHERE c.decision IN ('keep_local', 'park_remote', 'report', 'revive_parent')
   UNION ALL
   SELECT 'both', c.remote_operation, c.remote_region || ' and ' || c.local_region, NULL, NULL, NULL, NULL
   WHERE c.decision = 'merge') w
 CROSS JOIN LATERAL (
   SELECT CASE
     WHEN w.loser_operation IS NULL THEN NULL
-    -- It waits in pgduet.parked and comes back by itself.
-    WHEN c.decision IN ('park_local', 'park_remote') THEN NULL
+    -- It waits in pgduet.parked and comes back by itself; or both rows stay, the child and the delete of its parent.
+    WHEN c.decision IN ('park_local', 'park_remote', 'report', 'revive_parent') THEN NULL
     -- A merged row keeps what both did; writing one side back would take away the other's increments.
     WHEN c.policy = 'merge' AND w.winner_operation NOT IN ('delete', 'truncate') THEN NULL
     WHEN w.loser_operation IN ('delete', 'truncate')

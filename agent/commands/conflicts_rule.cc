@@ -21,6 +21,14 @@ std::string Compared(const Json& entry) {
                      absl::ToDoubleSeconds(apart), loser);
 }
 
+std::string OrphanText(const Json& entry) {
+  const std::string gone = fmt::format("on_orphan: {} deleted the row that this one refers to",
+                                       Text(entry["remote_region"]));
+  if (entry["decision"] == "delete_child") return gone + "; this row was deleted, too";
+  if (entry["decision"] == "revive_parent") return gone + "; that row was written back";
+  return gone + "; this row stays without it";
+}
+
 }  // namespace
 
 std::optional<absl::Time> TimeOf(const Json& value) {
@@ -36,6 +44,7 @@ std::optional<absl::Time> TimeOf(const Json& value) {
 
 std::string RuleText(const Json& entry) {
   const std::string policy = Text(entry["policy"]);
+  if (policy == "on_orphan") return OrphanText(entry);
   if (entry["local_operation"].is_null())
     return "nothing was known here under this key: the remote change was applied";
   if (entry["local_time"].is_null())

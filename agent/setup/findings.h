@@ -41,6 +41,9 @@ void CheckTables(const Config& config, PgConnection& connection, Findings& findi
 // The tables whose policy keeps versions: do their columns, old rows and functions allow it? The
 // agent asks this, too, when it starts.
 void CheckPolicies(const Config& config, PgConnection& connection, Findings& findings);
+// The foreign keys between them: which orphans pgduet finds, and whether `on_orphan` can be kept.
+// The agent asks this, too, when it starts.
+void CheckForeignKeys(const Config& config, PgConnection& connection, Findings& findings);
 // What `init` makes: sidecar, publication, slot.
 void CheckSetup(const Config& config, const RegionConfig& region, PgConnection& connection,
                 Findings& findings);

@@ -155,6 +155,7 @@ absl::Status RegionSetup::RefuseUnready() {
   CheckServer(config_, region_, *admin_, findings);
   CheckTables(config_, *admin_, findings);
   CheckPolicies(config_, *admin_, findings);
+  CheckForeignKeys(config_, *admin_, findings);
   std::string list;
   for (const Finding& one : findings) {
     if (one.severity == Severity::kError)

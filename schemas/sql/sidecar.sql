@@ -163,6 +163,32 @@ CREATE TABLE IF NOT EXISTS pgduet.parked (
   PRIMARY KEY (relation, key_digest)
 );
 
+-- Version 4: parents that are gone, or that a child may miss: their children are to be looked at (docs/decisions/0007). Insert-only;
+-- the housekeeper removes what is settled. An empty key is the whole table.
+CREATE TABLE IF NOT EXISTS pgduet.orphan_check (
+  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  relation     oid NOT NULL,                 -- the parent's table
+  key_digest   uuid NOT NULL,
+  key          text NOT NULL,
+  rank         smallint,                     -- who deleted it, and when; null: not known when it was noted
+  commit_time  timestamptz,
+  xid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  noted_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+-- Version 4: rows of deleted parents as their deletes saw them, for on_orphan: revive_parent; until nobody can need them.
+CREATE TABLE IF NOT EXISTS pgduet.deleted_parent (
+  relation     oid NOT NULL,
+  key_digest   uuid NOT NULL,
+  key          text NOT NULL,
+  columns      text[] NOT NULL,
+  row_values   text[] NOT NULL,
+  commit_time  timestamptz NOT NULL,
+  rank         smallint NOT NULL,
+  PRIMARY KEY (relation, key_digest)
+);
+-- One entry for each orphan of one delete.
+CREATE INDEX IF NOT EXISTS conflict_orphan ON pgduet.conflict (key, table_name) WHERE kind = 'parent_missing';
+
 CREATE OR REPLACE VIEW pgduet.applied AS
 SELECT r.name AS region, r.rank, p.incarnation, p.sequence, p.commit_lsn, p.commit_time, p.log_offset, p.applied_at,
        greatest(p.through_lsn, h.through_lsn) AS through_lsn, h.sent_at AS heartbeat_sent_at, h.received_at AS heartbeat_received_at

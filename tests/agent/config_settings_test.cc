@@ -40,6 +40,8 @@ TEST(ConfigSettingsTest, TheDefaultsOfTheTableAreThoseOfTheStructs) {
             TablePolicy().on_delete);
   EXPECT_EQ(std::get<PolicyDraft>(assigned("defaults/on_unique")).on_unique,
             TableConfig().on_unique);
+  EXPECT_EQ(std::get<PolicyDraft>(assigned("defaults/on_orphan")).on_orphan,
+            TableConfig().on_orphan);
   EXPECT_EQ(std::get<PolicyDraft>(assigned("tables/*/function_timeout")).function_timeout_ms,
             TablePolicy().function_timeout_ms);
   EXPECT_EQ(std::get<Config>(assigned("defaults/max_clock_skew")).max_clock_skew,

@@ -26,6 +26,20 @@ TEST(RuleTextTest, TellsByHowMuchTheWinnerWasLater) {
       "last_write_wins: the later commit wins; east committed 60.000001 s after west");
 }
 
+TEST(RuleTextTest, SaysWhatBecameOfARowWithoutItsParent) {
+  Json entry = Entry("local", "2026-11-24T04:00:00+00:00", "2026-11-24T04:01:00+00:00");
+  entry["policy"] = "on_orphan";
+  entry["decision"] = "report";
+  EXPECT_EQ(RuleText(entry),
+            "on_orphan: west deleted the row that this one refers to; this row stays without it");
+  entry["decision"] = "delete_child";
+  EXPECT_EQ(RuleText(entry),
+            "on_orphan: west deleted the row that this one refers to; this row was deleted, too");
+  entry["decision"] = "revive_parent";
+  EXPECT_EQ(RuleText(entry),
+            "on_orphan: west deleted the row that this one refers to; that row was written back");
+}
+
 TEST(RuleTextTest, EqualTimesNameTheOrderOfRegions) {
   EXPECT_EQ(
       RuleText(Entry("remote", "2026-11-24T04:00:01.25+00:00", "2026-11-24T04:00:01.25+00:00")),

@@ -43,6 +43,19 @@ TEST(PolicySettingsTest, ATableSaysItItselfOrTheDefaultsDo) {
             (TablePolicy{.kind = PolicyKind::kError}));
 }
 
+TEST(PolicySettingsTest, OnOrphanIsTheTablesOrTheDefaultWhereItCanBeKept) {
+  const auto rule = [](const std::string& table, const std::string& defaults) {
+    const ParsedConfig parsed = Parsed(WithTable(table, defaults));
+    EXPECT_TRUE(parsed.problems.empty()) << ProblemsOf(WithTable(table, defaults));
+    return parsed.config.tables.front().on_orphan;
+  };
+  EXPECT_EQ(rule("{}", "{policy: last_write_wins}"), OnOrphan::kReport);
+  EXPECT_EQ(rule("{}", "{on_orphan: delete_child}"), OnOrphan::kDeleteChild);
+  EXPECT_EQ(rule("{on_orphan: revive_parent}", "{on_orphan: delete_child}"),
+            OnOrphan::kReviveParent);
+  EXPECT_EQ(rule("{policy: versions}", "{on_orphan: delete_child}"), OnOrphan::kReport);
+}
+
 TEST(PolicySettingsTest, RegionsOfAPriorityBecomeRanksAndTheOthersFollow) {
   EXPECT_THAT(PolicyOf("{policy: region_priority, priority: [eu-west]}").priority,
               ElementsAre(1, 0));
@@ -150,6 +163,12 @@ const Mistake kMistakes[] = {
     {"DeleteRuleOfLastWriteWins", "{on_delete: delete_wins}", "",
      "tables.public.accounts.on_delete: 'delete_wins' needs a policy that keeps versions, and the "
      "table has 'last_write_wins'; set 'on_delete: newest_wins', or"},
+    {"OrphanRule", "{on_orphan: cascade}", "",
+     "tables.public.accounts.on_orphan: unknown on_orphan: 'cascade'; use 'report', "
+     "'delete_child' or 'revive_parent'"},
+    {"OrphanRuleOfVersions", "{policy: versions, on_orphan: delete_child}", "",
+     "tables.public.accounts.on_orphan: 'delete_child' needs the policy last_write_wins; remove "
+     "it, or the table's policy"},
     {"DefaultDeleteRule", "{}", "{on_delete: delete_wins}",
      "pgduet.yaml:1: defaults.on_delete: 'delete_wins' needs a policy that keeps versions, and "
      "tables.public.accounts has 'last_write_wins'"},

@@ -63,6 +63,10 @@ TEST(PolicyTextTest, EverythingThatDecidesConflictsMatters) {
   EXPECT_NE(hash, hash_with([](Config& config) { config.tables[0].on_unique = "park_loser"; }));
   // Files from before the setting existed keep their hash.
   EXPECT_EQ(hash, hash_with([](Config& config) { config.tables[0].on_unique = "stop"; }));
+  EXPECT_NE(hash,
+            hash_with([](Config& config) { config.tables[0].on_orphan = OnOrphan::kDeleteChild; }));
+  EXPECT_EQ(hash,
+            hash_with([](Config& config) { config.tables[0].on_orphan = OnOrphan::kReport; }));
   EXPECT_NE(hash, hash_with([](Config& config) { config.tables[0].schema = "other"; }));
 }
 
