@@ -13,6 +13,7 @@ namespace pgduet {
 namespace {
 
 constexpr absl::Duration kPoll = absl::Milliseconds(10);
+constexpr absl::Duration kPollHolding = absl::Milliseconds(1);  // the log has something to send
 constexpr int kFramesPerRound = 2000;
 
 std::string TypeName(PgConnection& control, uint32_t oid) {
@@ -152,9 +153,10 @@ absl::Status CaptureRun::Work() {
 }
 
 absl::Status CaptureRun::TakeFrames() {
+  const absl::Duration poll = writer_->HoldsBack() ? kPollHolding : kPoll;
   for (int frames = 0; frames < kFramesPerRound && !stop_.stop_requested(); ++frames) {
     PGDUET_ASSIGN_OR_RETURN(const auto frame,
-                            stream_->Next(frames == 0 ? kPoll : absl::ZeroDuration()));
+                            stream_->Next(frames == 0 ? poll : absl::ZeroDuration()));
     if (!frame) return absl::OkStatus();
     if (frame->keepalive) {
       if (!assembler_->in_transaction())
@@ -170,22 +172,24 @@ absl::Status CaptureRun::TakeFrames() {
 }
 
 absl::Status CaptureRun::Housekeeping() {
-  PGDUET_RETURN_IF_ERROR(writer_->Wait(absl::ZeroDuration()));
-  CollectDurable();
   const absl::Time now = absl::Now();
   const absl::Duration interval =
       vector_moved_ ? options_.heartbeat_moving : options_.heartbeat_idle;
   if (!assembler_->in_transaction() && now - heartbeat_at_ >= interval)
     PGDUET_RETURN_IF_ERROR(SendHeartbeat());
+  // What this round has appended goes out together.
+  PGDUET_RETURN_IF_ERROR(writer_->Wait(absl::ZeroDuration()));
+  CollectDurable();
   if (now - feedback_at_ >= options_.feedback_interval) PGDUET_RETURN_IF_ERROR(Feedback());
   if (loop_.metrics_ != nullptr && now - slot_reported_at_ >= absl::Seconds(5)) ReportSlot();
   if (loop_.metrics_ != nullptr) {
-    CommitTime oldest = kOldestTime;
-    for (const InFlight& one : in_flight_) {
-      if (oldest == kOldestTime) oldest = one.commit_time;
-    }
+    const auto oldest = std::find_if(in_flight_.begin(), in_flight_.end(), [](const InFlight& one) {
+      return one.commit_time != kOldestTime;
+    });
     loop_.metrics_->Lag(
-        oldest == kOldestTime ? 0 : absl::ToDoubleSeconds(now - absl::FromUnixMicros(oldest)));
+        oldest == in_flight_.end()
+            ? 0
+            : absl::ToDoubleSeconds(now - absl::FromUnixMicros(oldest->commit_time)));
   }
   std::scoped_lock lock(loop_.mutex_);
   loop_.state_.decoded_through = decoded_through_;

@@ -10,6 +10,13 @@
 namespace pgduet {
 namespace {
 
+// A server that has not let us wait this long (kPause) for a while (kBusy) has more to say than it
+// can say at once. kGather is about as long as it needs to fill the socket's buffer with small
+// rows.
+constexpr absl::Duration kPause = absl::Microseconds(200);
+constexpr absl::Duration kBusy = absl::Milliseconds(5);
+constexpr absl::Duration kGather = absl::Microseconds(300);
+
 uint64_t BigEndian(std::string_view bytes) {
   uint64_t value = 0;
   for (const char byte : bytes) value = value << 8 | static_cast<unsigned char>(byte);
@@ -99,25 +106,43 @@ absl::Status ReplicationStream::EndOfStream() {
 
 absl::StatusOr<std::optional<ReplicationStream::Frame>> ReplicationStream::Next(
     absl::Duration timeout) {
-  PGconn* raw = connection_->raw();
+  PGDUET_ASSIGN_OR_RETURN(std::optional<Frame> frame, Buffered());
+  if (frame || timeout <= absl::ZeroDuration()) return frame;
+  // Without a look at the socket first: TLS may have read more of it than was asked for.
+  if (PQconsumeInput(connection_->raw()) != 1) return connection_->ConnectionStatus();
+  PGDUET_ASSIGN_OR_RETURN(frame, Buffered());
   const absl::Time until = absl::Now() + timeout;
-  while (true) {
-    if (buffer_ != nullptr) PQfreemem(std::exchange(buffer_, nullptr));
-    const int length = PQgetCopyData(raw, &buffer_, /*async=*/1);
-    if (length > 0) return ParseFrame({buffer_, static_cast<size_t>(length)});
-    if (length == -1) return EndOfStream();
-    if (length == -2)
-      return connection_->ConnectionStatus().ok() ? EndOfStream() : connection_->ConnectionStatus();
-    const absl::Duration left = until - absl::Now();
-    if (left < absl::ZeroDuration()) return std::nullopt;
-    pollfd descriptor{.fd = PQsocket(raw), .events = POLLIN, .revents = 0};
-    const auto wait =
-        static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1))));
-    if (poll(&descriptor, 1, wait) < 0 && errno != EINTR)
-      return absl::UnavailableError("poll on the replication socket failed");
-    if (descriptor.revents == 0) return std::nullopt;
-    if (PQconsumeInput(raw) != 1) return connection_->ConnectionStatus();
+  while (!frame && absl::Now() < until) {
+    PGDUET_RETURN_IF_ERROR(Await(until - absl::Now()));
+    if (PQconsumeInput(connection_->raw()) != 1) return connection_->ConnectionStatus();
+    PGDUET_ASSIGN_OR_RETURN(frame, Buffered());
   }
+  return frame;
+}
+
+absl::StatusOr<std::optional<ReplicationStream::Frame>> ReplicationStream::Buffered() {
+  if (buffer_ != nullptr) PQfreemem(std::exchange(buffer_, nullptr));
+  const int length = PQgetCopyData(connection_->raw(), &buffer_, /*async=*/1);
+  if (length == 0) return std::nullopt;
+  if (length > 0) return ParseFrame({buffer_, static_cast<size_t>(length)});
+  const absl::Status connection = connection_->ConnectionStatus();
+  return length == -1 || connection.ok() ? EndOfStream() : connection;
+}
+
+// Until the server has sent something. One that pauses is answered at once.
+absl::Status ReplicationStream::Await(absl::Duration timeout) {
+  absl::Time began = absl::Now();
+  if (began - busy_since_ > kBusy) {
+    absl::SleepFor(std::min(kGather, timeout));
+    began = absl::Now();
+  }
+  pollfd descriptor{.fd = PQsocket(connection_->raw()), .events = POLLIN, .revents = 0};
+  const auto wait =
+      static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(timeout, absl::Milliseconds(1))));
+  if (poll(&descriptor, 1, wait) < 0 && errno != EINTR)
+    return absl::UnavailableError("poll on the replication socket failed");
+  if (const absl::Time now = absl::Now(); now - began > kPause) busy_since_ = now;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<ReplicationStream::Frame>> ReplicationStream::ParseFrame(

@@ -1,8 +1,9 @@
 // The replication connection: START_REPLICATION over libpq, frames in, feedback out.
 //
-// Next() returns what has arrived, and reads everything that is there before it polls. Values are
-// text under pinned settings. Threads: one. Errors: Unavailable when the connection is gone;
-// slot_missing, slot_active, slot_invalidated.
+// Next() returns what has arrived, and reads everything that is there before it polls. The server
+// sends each row by itself: while it has much to say we sleep a little and take what has come, or
+// the two would wake each other for every row. Values are text under pinned settings. Threads: one.
+// Errors: Unavailable when the connection is gone; slot_missing, slot_active, slot_invalidated.
 #pragma once
 
 #include <memory>
@@ -54,12 +55,15 @@ class ReplicationStream {
  private:
   ReplicationStream(Options options, std::unique_ptr<PgConnection> connection)
       : options_(std::move(options)), connection_(std::move(connection)) {}
+  absl::StatusOr<std::optional<Frame>> Buffered();
+  absl::Status Await(absl::Duration timeout);
   absl::StatusOr<std::optional<Frame>> ParseFrame(std::string_view bytes) const;
   absl::Status EndOfStream();
 
   Options options_;
   std::unique_ptr<PgConnection> connection_;
-  char* buffer_ = nullptr;  // of the last frame, freed by the next call
+  char* buffer_ = nullptr;                        // of the last frame, freed by the next call
+  absl::Time busy_since_ = absl::InfinitePast();  // the server has not paused since
 
  public:
   ~ReplicationStream();

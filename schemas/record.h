@@ -14,7 +14,7 @@
 
 namespace pgduet {
 
-constexpr uint32_t kProtocolVersion = 2;
+constexpr uint32_t kProtocolVersion = 2;  // of a record; packs of them: record_pack.h
 constexpr size_t kChunkBytesTarget =
     512 * 1024;                                 // a chunk is closed when its encoding reaches this
 constexpr size_t kRecordBytesMax = 900 * 1024;  // below Kafka's default message.max.bytes

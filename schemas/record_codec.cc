@@ -9,6 +9,7 @@
 #include "base/named_error.h"
 #include "schemas/record_body_codec.h"
 #include "schemas/record_header_codec.h"
+#include "schemas/record_pack.h"
 #include "schemas/wire_bytes.h"
 
 namespace pgduet {
@@ -54,10 +55,12 @@ absl::Status Oversized(std::string_view what, size_t bytes, size_t max) {
 
 absl::Status CheckProtocol(uint64_t protocol) {
   if (kOldestProtocol <= protocol && protocol <= kProtocolVersion) return absl::OkStatus();
+  // RecordsOf() has taken the sound ones apart, and none is inside another.
+  if (protocol == kPackProtocol) return Corrupt("pack of records is truncated or garbled");
   return NamedError(
       absl::StatusCode::kFailedPrecondition, "unsupported_protocol",
       fmt::format("record has a protocol that this agent does not speak: protocol={} supported={}",
-                  protocol, kProtocolVersion),
+                  protocol, kPackProtocol),
       "Upgrade this agent to the version of the writing one; it continues at this record.");
 }
 

@@ -13,10 +13,13 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "schemas/record_pack.h"
 #include "transport/kafka_client.h"
 #include "transport/log.h"
 
@@ -50,6 +53,7 @@ class KafkaLogWriter : public LogWriter {
   // what the broker refused.
   absl::Status Append(std::string record) override;
   absl::Status Wait(absl::Duration timeout) override;
+  bool HoldsBack() const override { return !full_.empty() || !next_.empty(); }
   uint64_t AppendedCount() const override { return appended_; }
   uint64_t DurableCount() const override { return durable_; }
   // Errors: broker_unreachable, topic_missing, position_lost (the topic was emptied),
@@ -66,12 +70,21 @@ class KafkaLogWriter : public LogWriter {
   static void OnError(rd_kafka_t* handle, int error, const char* reason, void* self);
   void Delivered(const rd_kafka_message_t& message);
   void Failed(absl::Status status);
+  void CloseNext();
+  absl::Status Send();
   void HearTheCause();
 
   const KafkaLogOptions options_;
-  // Payloads that librdkafka still refers to, in order; outlive the handle.
-  std::deque<std::string> pending_;
-  size_t pending_bytes_ = 0;
+  struct Message {
+    std::string bytes;
+    uint32_t records = 0;
+  };
+  // In order: what is on its way (librdkafka refers to it: outlives the handle), what waits to be
+  // sent, and what the next message will hold.
+  std::deque<Message> pending_;
+  std::deque<Message> full_;
+  RecordPack next_;
+  size_t queued_bytes_ = 0;  // of pending_ and full_
   uint64_t appended_ = 0;
   uint64_t durable_ = 0;
   bool broker_up_ = true;
@@ -105,6 +118,7 @@ class KafkaLogReader : public LogReader {
   };
   static void OnError(rd_kafka_t* handle, int error, const char* reason, void* opaque);
   absl::StatusOr<int64_t> PlaceOf(int64_t offset);
+  std::optional<LogEntry> NextRecord();
   absl::Status StatusOf(const rd_kafka_message_t& message) const;
   void CommitApplied();
   absl::Status CheckTopicExists();
@@ -112,6 +126,10 @@ class KafkaLogReader : public LogReader {
   const KafkaLogOptions options_;
   KafkaHandle handle_;
   KafkaQueue queue_;  // wakes Next()
+  // The message whose records are being handed out, and those that are left, in order.
+  KafkaMessage message_;
+  std::vector<std::string_view> records_;
+  size_t next_record_ = 0;
   const std::shared_ptr<Reports> reports_ = std::make_shared<Reports>();
   std::atomic<bool> interrupted_ = false;
   std::atomic<int64_t> applied_offset_ = -1;

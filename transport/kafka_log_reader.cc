@@ -59,6 +59,8 @@ KafkaLogReader::~KafkaLogReader() {
 
 absl::Status KafkaLogReader::Seek(int64_t offset) {
   (void)reports_->Take();
+  records_.clear();
+  next_record_ = 0;
   topic_seen_at_ = std::chrono::steady_clock::now();
   int64_t begin = RD_KAFKA_OFFSET_BEGINNING;
   if (offset >= 0) {
@@ -90,17 +92,30 @@ absl::StatusOr<std::optional<LogEntry>> KafkaLogReader::Next(absl::Duration time
   const absl::Time deadline = absl::Now() + timeout;
   while (true) {
     if (interrupted_.exchange(false)) return std::nullopt;
+    if (std::optional<LogEntry> entry = NextRecord()) return entry;
     const absl::Duration wait = std::clamp(deadline - absl::Now(), absl::ZeroDuration(), kPollMax);
-    const KafkaMessage message(rd_kafka_consumer_poll(handle_.get(), ToMilliseconds(wait)));
+    KafkaMessage message(rd_kafka_consumer_poll(handle_.get(), ToMilliseconds(wait)));
     PGDUET_RETURN_IF_ERROR(reports_->Take());
     if (message != nullptr) {
       if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return StatusOf(*message);
       topic_seen_at_ = std::chrono::steady_clock::now();
-      return LogEntry{message->offset, {static_cast<const char*>(message->payload), message->len}};
+      message_ = std::move(message);
+      records_ = RecordsOf({static_cast<const char*>(message_->payload), message_->len});
+      next_record_ = 0;
+      continue;
     }
     PGDUET_RETURN_IF_ERROR(CheckTopicExists());
     if (absl::Now() >= deadline) return std::nullopt;
   }
+}
+
+// Only the last record of a message moves the reader beyond it: one that stopped before reads the
+// message again, and its stream drops what is applied.
+std::optional<LogEntry> KafkaLogReader::NextRecord() {
+  if (next_record_ == records_.size()) return std::nullopt;
+  LogEntry entry{.offset = message_->offset, .bytes = std::string(records_[next_record_++])};
+  if (next_record_ < records_.size()) --entry.offset;
+  return entry;
 }
 
 // librdkafka 2.0.2 does not tell when a topic that it reads is deleted: nothing comes, for ever.

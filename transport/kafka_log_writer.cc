@@ -10,6 +10,9 @@ namespace pgduet {
 namespace {
 
 constexpr absl::Duration kCausePatience = absl::Seconds(1);
+// As many requests as an idempotent producer may have on its way. librdkafka 2.0.2 polls without a
+// pause while it has a message that it may not send yet.
+constexpr size_t kOnTheirWayMax = 5;
 
 bool IsLost(const absl::Status& status) { return ErrorName(status) == "log_writer_lost"; }
 
@@ -60,31 +63,48 @@ KafkaLogWriter::~KafkaLogWriter() {
 
 absl::Status KafkaLogWriter::Append(std::string record) {
   PGDUET_RETURN_IF_ERROR(status_);
-  if (!pending_.empty() && pending_bytes_ + record.size() > options_.queue_bytes_max) {
+  const size_t queued = queued_bytes_ + next_.bytes();
+  if (queued > 0 && queued + record.size() > options_.queue_bytes_max) {
     return absl::ResourceExhaustedError("producer queue is full");
   }
-  pending_.push_back(std::move(record));
-  std::string& payload = pending_.back();
-  if (rd_kafka_produce(topic_.get(), 0, /*msgflags=*/0, payload.data(), payload.size(), nullptr, 0,
-                       nullptr) == 0) {
-    pending_bytes_ += payload.size();
-    ++appended_;
-    return absl::OkStatus();
+  if (!next_.Add(record)) {
+    CloseNext();
+    next_.Add(record);
   }
-  pending_.pop_back();
-  const rd_kafka_resp_err_t error = rd_kafka_last_error();
-  if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-    return absl::ResourceExhaustedError("producer queue is full");
-  Failed(KafkaStatus(error, fmt::format("append to a topic: topic={}", options_.topic)));
+  ++appended_;
+  return next_.bytes() < kPackBytesTarget ? absl::OkStatus() : Send();
+}
+
+void KafkaLogWriter::CloseNext() {
+  const uint32_t records = next_.records();
+  full_.push_back({next_.Take(), records});
+  queued_bytes_ += full_.back().bytes.size();
+}
+
+// As many as may be on their way; the rest gathers in the next message meanwhile.
+absl::Status KafkaLogWriter::Send() {
+  while (status_.ok() && pending_.size() < kOnTheirWayMax && HoldsBack()) {
+    if (full_.empty()) CloseNext();
+    pending_.push_back(std::move(full_.front()));
+    full_.pop_front();
+    std::string& payload = pending_.back().bytes;
+    if (rd_kafka_produce(topic_.get(), 0, /*msgflags=*/0, payload.data(), payload.size(), nullptr,
+                         0, nullptr) != 0) {
+      // Not for want of room: librdkafka's own bounds lie above ours.
+      Failed(KafkaStatus(rd_kafka_last_error(),
+                         fmt::format("append to a topic: topic={}", options_.topic)));
+    }
+  }
   return status_;
 }
 
 absl::Status KafkaLogWriter::Wait(absl::Duration timeout) {
-  // Serves what has arrived, or waits for the first event: a delivery, or an error.
   const bool was_ok = status_.ok();
+  (void)Send();
+  // Serves what has arrived, or waits for the first event: a delivery, or an error.
   rd_kafka_poll(handle_.get(), was_ok ? ToMilliseconds(timeout) : 0);
   if (was_ok && IsLost(status_)) HearTheCause();
-  return status_;
+  return Send();
 }
 
 // The report of the record that was refused may come after the error that it led to.
@@ -111,15 +131,15 @@ void KafkaLogWriter::Delivered(const rd_kafka_message_t& message) {
   if (!status_.ok()) return;
   // Reports of one partition come in order, so this one is the oldest pending record's. If it is
   // not, order is lost.
-  if (pending_.empty() || message.payload != pending_.front().data()) {
+  if (pending_.empty() || message.payload != pending_.front().bytes.data()) {
     Failed(NamedError(absl::StatusCode::kUnavailable, "log_writer_lost",
                       fmt::format("kafka acknowledged out of order: topic={}", options_.topic)));
     return;
   }
   broker_up_ = true;
-  pending_bytes_ -= pending_.front().size();
+  queued_bytes_ -= pending_.front().bytes.size();
+  durable_ += pending_.front().records;
   pending_.pop_front();
-  ++durable_;
 }
 
 void KafkaLogWriter::OnError(rd_kafka_t* handle, int error, const char* reason, void* self) {

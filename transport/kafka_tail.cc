@@ -8,6 +8,7 @@
 
 #include "base/named_error.h"
 #include "schemas/record_codec.h"
+#include "schemas/record_pack.h"
 
 namespace pgduet {
 namespace {
@@ -146,21 +147,28 @@ class TailReader {
   }
 
   absl::Status Take(const rd_kafka_message_t& message, std::vector<Seen>& range) {
-    auto raw = DecodeEnvelope({static_cast<const char*>(message.payload), message.len});
-    absl::Status status = raw.ok() ? CheckOwner(raw->header) : raw.status();
-    if (!status.ok()) {
-      return WithContext(status, fmt::format("read the end of a topic: topic={} offset={}",
-                                             options_.topic, message.offset));
-    }
     bytes_ += message.len;
-    const RecordHeader& header = raw->header;
+    for (const std::string_view bytes :
+         RecordsOf({static_cast<const char*>(message.payload), message.len})) {
+      auto raw = DecodeEnvelope(bytes);
+      absl::Status status = raw.ok() ? CheckOwner(raw->header) : raw.status();
+      if (!status.ok()) {
+        return WithContext(status, fmt::format("read the end of a topic: topic={} offset={}",
+                                               options_.topic, message.offset));
+      }
+      range.push_back(SeenIn(*std::move(raw)));
+    }
+    return absl::OkStatus();
+  }
+
+  static Seen SeenIn(RawRecord raw) {
+    const RecordHeader& header = raw.header;
     const bool complete =
         (header.kind == RecordKind::kTransaction || header.kind == RecordKind::kHeartbeat) &&
-        header.last && raw->has_vector && header.fragment + 1 == header.fragments;
+        header.last && raw.has_vector && header.fragment + 1 == header.fragments;
     Seen seen{.writer_epoch = header.writer_epoch};
-    if (complete) seen.tail = TailOf(*std::move(raw));
-    range.push_back(std::move(seen));
-    return absl::OkStatus();
+    if (complete) seen.tail = TailOf(std::move(raw));
+    return seen;
   }
 
   absl::Status CheckOwner(const RecordHeader& header) const {

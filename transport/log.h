@@ -32,12 +32,16 @@ struct LogTail {
 class LogWriter {
  public:
   virtual ~LogWriter() = default;
-  // OK: queued in order, not yet durable. ResourceExhausted: the queue is full; Wait() and try
-  // again. Unavailable: the log was lost, with what was not durable; make a new writer and continue
-  // from its tail.
+  // OK: queued in order, not yet durable; on its way at the latest with the next Wait(), which
+  // sends what has been appended since the last one together. ResourceExhausted: the queue is full;
+  // Wait() and try again. Unavailable: the log was lost, with what was not durable; make a new
+  // writer and continue from its tail.
   virtual absl::Status Append(std::string record) = 0;
-  // Serves the log's own work for at most this long; returns early when something became durable.
+  // Sends what was appended, and serves the log's own work for at most this long; returns early
+  // when something became durable.
   virtual absl::Status Wait(absl::Duration timeout) = 0;
+  // Something that was appended could not be sent yet: call Wait() again soon.
+  virtual bool HoldsBack() const { return false; }
   // How many appended records are queued, and how many of them (a prefix) survive a crash of agent
   // and broker.
   virtual uint64_t AppendedCount() const = 0;
@@ -47,7 +51,9 @@ class LogWriter {
 };
 
 struct LogEntry {
-  int64_t offset = 0;  // the reader continues at offset + 1
+  // The reader continues at offset + 1. Entries that came in one message: its offset belongs to the
+  // last of them, the others have the offset before it. Never moves back.
+  int64_t offset = 0;
   std::string bytes;
 };
 

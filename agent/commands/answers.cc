@@ -7,7 +7,7 @@
 #include "agent/commands/commands.h"
 #include "agent/setup/findings.h"
 #include "base/named_error.h"
-#include "schemas/record.h"
+#include "schemas/record_pack.h"
 
 namespace pgduet {
 
@@ -59,9 +59,9 @@ int RunVersion(bool json) {
   if (json) {
     fmt::print(
         "{}\n",
-        nlohmann::ordered_json{{"version", PGDUET_VERSION}, {"protocol", kProtocolVersion}}.dump());
+        nlohmann::ordered_json{{"version", PGDUET_VERSION}, {"protocol", kPackProtocol}}.dump());
   } else {
-    fmt::print("pgduet {} (protocol {})\n", PGDUET_VERSION, kProtocolVersion);
+    fmt::print("pgduet {} (protocol {})\n", PGDUET_VERSION, kPackProtocol);
   }
   return kExitOk;
 }

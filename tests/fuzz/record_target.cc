@@ -6,6 +6,7 @@
 #include "base/named_error.h"
 #include "schemas/record.pb.h"
 #include "schemas/record_codec.h"
+#include "schemas/record_pack.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/schemas/forged_record.h"
 #include "tests/schemas/record_fields.h"
@@ -63,8 +64,12 @@ FuzzOutcome CheckOne(std::string_view bytes) {
 }  // namespace
 
 FuzzOutcome FuzzRecord(std::string_view bytes) {
-  FuzzOutcome outcome = CheckOne(bytes);
-  if (!outcome.complaint.empty()) return outcome;
+  FuzzOutcome outcome;
+  for (const std::string_view record : RecordsOf(bytes)) {
+    const FuzzOutcome one = CheckOne(record);
+    if (!one.complaint.empty()) return one;
+    outcome.accepted |= one.accepted;
+  }
   wire::Envelope envelope;
   if (!envelope.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return outcome;
   envelope.set_protocol(kProtocolVersion);
@@ -83,6 +88,9 @@ std::vector<std::string> RecordSeeds() {
   seeds.push_back(EncodeRecord(SampleHeartbeat(0))[0]);
   seeds.push_back(EncodeRecord(SampleAnnouncement("policy=last_write_wins\n", 5))[0]);
   seeds.push_back(EncodeRecord(notice)[0]);
+  RecordPack pack;
+  for (std::string one : {seeds[3], seeds[4], seeds[5]}) pack.Add(one);
+  seeds.push_back(pack.Take());
   return seeds;
 }
 

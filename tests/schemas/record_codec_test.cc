@@ -8,6 +8,7 @@
 
 #include "base/named_error.h"
 #include "schemas/record.pb.h"
+#include "schemas/record_pack.h"
 #include "tests/schemas/forged_record.h"
 #include "tests/schemas/record_samples.h"
 
@@ -220,7 +221,7 @@ TEST(RecordCodecTest, EveryFlippedBitIsNoticed) {
 
 TEST(RecordCodecTest, AFutureProtocolIsToldApartFromDamage) {
   Record record = SampleTransaction(1);
-  record.header.protocol = kProtocolVersion + 1;
+  record.header.protocol = kPackProtocol + 1;
   EXPECT_EQ(ErrorOf(EncodeRecord(record)[0]), "unsupported_protocol");
 }
 

@@ -43,6 +43,67 @@ TEST_F(KafkaLogTest, WhatIsAppendedIsReadInOrder) {
   }
 }
 
+TEST_F(KafkaLogTest, RecordsAppendedTogetherShareAMessage) {
+  CreateTopic();
+  auto writer = NewWriter();
+  for (uint64_t i = 1; i <= 100; ++i)
+    ASSERT_TRUE(writer->Append(EncodeRecord(SampleTransaction(i))[0]).ok());
+  EXPECT_TRUE(writer->HoldsBack());
+  EXPECT_EQ(writer->AppendedCount(), 100u);
+  EXPECT_EQ(writer->DurableCount(), 0u);
+  Flush(*writer);
+  EXPECT_FALSE(writer->HoldsBack());
+  EXPECT_EQ(writer->DurableCount(), 100u);
+  Append(*writer, SampleTransaction(101));
+  auto reader = NewReader(-1);
+  // Who stops before the last one of a message reads all of it again.
+  for (uint64_t i = 1; i <= 101; ++i) {
+    const LogEntry entry = NextOf(*reader);
+    EXPECT_EQ(entry.offset, static_cast<int64_t>(i < 100 ? -1 : i - 100));
+    EXPECT_EQ(entry.bytes, EncodeRecord(SampleTransaction(i))[0]);
+  }
+  ASSERT_TRUE(reader->Seek(1).ok());
+  EXPECT_EQ(NextOf(*reader).bytes, EncodeRecord(SampleTransaction(1))[0]);
+  ASSERT_TRUE(reader->Seek(0).ok());  // the rest of the message is not given any more
+  EXPECT_EQ(NextOf(*reader).bytes, EncodeRecord(SampleTransaction(1))[0]);
+  const auto tail = Tail();
+  ASSERT_TRUE(tail.has_value());
+  EXPECT_EQ(tail->sequence, 101u);
+}
+
+TEST_F(KafkaLogTest, TheTailIsTheLastRecordOfAMessage) {
+  CreateTopic();
+  auto writer = NewWriter();
+  for (uint64_t i = 1; i <= 7; ++i)
+    ASSERT_TRUE(writer->Append(EncodeRecord(SampleTransaction(i))[0]).ok());
+  ASSERT_TRUE(writer->Append(EncodeRecord(SampleTransaction(8, 1, 0, /*last=*/false))[0]).ok());
+  Flush(*writer);
+  const auto tail = Tail();
+  ASSERT_TRUE(tail.has_value());
+  EXPECT_EQ(tail->sequence, 7u);
+}
+
+TEST_F(KafkaLogTest, MoreThanMayBeOnItsWayKeepsItsOrder) {
+  CreateTopic();
+  auto writer = NewWriter();
+  const auto record = [](uint64_t i) { return EncodeRecord(LargeTransaction(i, 40'000)); };
+  for (uint64_t i = 1; i <= 300; ++i) {
+    for (std::string& piece : record(i)) ASSERT_TRUE(writer->Append(std::move(piece)).ok());
+  }
+  Flush(*writer);
+  EXPECT_EQ(writer->DurableCount(), writer->AppendedCount());
+  auto reader = NewReader(-1);
+  int64_t offset = -1;
+  for (uint64_t i = 1; i <= 300; ++i) {
+    for (const std::string& piece : record(i)) {
+      const LogEntry entry = NextOf(*reader);
+      EXPECT_EQ(entry.bytes, piece);
+      EXPECT_GE(entry.offset, offset);
+      offset = entry.offset;
+    }
+  }
+}
+
 TEST_F(KafkaLogTest, AReaderContinuesAtItsOffsetAfterTheRecordBeforeIt) {
   CreateTopic();
   auto writer = NewWriter();

@@ -58,10 +58,12 @@ class KafkaTest : public testing::Test {
     return *std::move(reader);
   }
 
+  // Each in a message of its own.
   static void Append(LogWriter& writer, const Record& record) {
     for (std::string& piece : EncodeRecord(record)) {
       const absl::Status appended = writer.Append(std::move(piece));
       ASSERT_TRUE(appended.ok()) << appended;
+      Flush(writer);
     }
   }
 

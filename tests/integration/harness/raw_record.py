@@ -1,6 +1,6 @@
 """Records of a topic as bytes: what their header says, and the same record with something changed (schemas/record.proto).
 
-    record = RawRecord.parse(message.value())
+    record = RawRecord.parse(records(message.value())[0])
     record.kind, record.origin, record.sequence ...
     record.changed(origin=b"elsewhere").encode()     # sound: with the checksum, the previous number and the vector that belong to it
 """
@@ -11,6 +11,7 @@ import struct
 TRANSACTION, HEARTBEAT, ANNOUNCEMENT = 1, 2, 3
 
 _VARINT, _FIXED64, _BYTES = 0, 1, 2
+_PACK = b"\x08\x03"  # protocol 3
 # Field numbers and wire types of Header.
 _FIELDS = {
     "kind": (1, _VARINT), "group": (2, _BYTES), "origin": (3, _BYTES), "set": (4, _BYTES), "rank": (5, _VARINT),
@@ -55,9 +56,20 @@ class RawRecord:
         return envelope + _field(4, _FIXED64, _xxh3(header + self.body))
 
 
+def records(data):
+    """The bytes of each record of a message: a pack holds several."""
+    return [value for number, value in _fields(data) if number == 2] if data[:2] == _PACK else [data]
+
+
+def packed(kept):
+    """A message of these records."""
+    return kept[0] if len(kept) == 1 else _PACK + b"".join(_field(2, _BYTES, record) for record in kept)
+
+
 def transactions(messages):
-    """The records of transactions among these messages."""
-    return [record for record in (RawRecord.parse(message.value()) for message in messages) if record.kind == TRANSACTION]
+    """The records of transactions in these messages."""
+    parsed = (RawRecord.parse(record) for message in messages for record in records(message.value()))
+    return [record for record in parsed if record.kind == TRANSACTION]
 
 
 def _with_own_entry(vector, old_rank, record):
