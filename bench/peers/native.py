@@ -21,12 +21,12 @@ class Native(System):
         for side in subscribers:
             side.sql(f"CREATE SUBSCRIPTION {name}_{side.name} CONNECTION '{publisher.cluster.conninfo(host=self.host)}' "
                      f"PUBLICATION {name} WITH (copy_data = false)")
-        wait_until(lambda: _active(publisher) == len(subscribers), "subscriptions to stream")
+        wait_until(lambda: active_slots(publisher) == len(subscribers), "subscriptions to stream")
 
     def pause(self):
         self._alter("DISABLE")
         for side in self.sides:
-            wait_until(lambda: _active(side) == 0, "the slots to be free")
+            wait_until(lambda: active_slots(side) == 0, "the slots to be free")
 
     def resume(self):
         self._alter("ENABLE")
@@ -47,5 +47,5 @@ class NativeTcp(Native):
     host = "127.0.0.1"
 
 
-def _active(side):
+def active_slots(side):
     return side.sql("SELECT count(*) FROM pg_replication_slots WHERE active")[0][0]

@@ -43,6 +43,10 @@ class Pgduet(System):
     def pids(self):
         return {"agents": [region.agent.process.pid for region in self._group if region.agent.running()]}
 
+    def check(self):
+        for agent in self.agents():
+            assert agent.running(), f"the agent of {agent.region} ended:\n{agent.log_text()[-2000:]}"
+
     def agents(self):
         return [region.agent for region in self._group]
 

@@ -26,6 +26,7 @@ class System:
     share = 1.0
     most_regions = 3
     both_ways = True
+    keeps_order_of_tables = True
 
     def __init__(self, site, workload):
         self.site = site
@@ -55,6 +56,9 @@ class System:
     def pids(self):
         """{part: [pids of process trees]} besides the databases."""
         return {}
+
+    def check(self):
+        """Raises when it has failed and waiting has no use."""
 
     def topic_bytes(self):
         """Bytes on the broker's disk, or None."""

@@ -1,4 +1,7 @@
-"""pgbench's TPC-B-like transactions: three updates, one insert and a read each. pgbench itself writes the backlog, with four clients."""
+"""pgbench's TPC-B-like transactions: three updates, one insert and a read each. pgbench itself writes the backlog, with four clients.
+
+Its history gets a key, and a time with zone: Debezium's sink fails with the other kind.
+"""
 
 from .workload import Workload
 
@@ -7,7 +10,7 @@ _SCHEMA = """
 CREATE TABLE pgbench_branches (bid int PRIMARY KEY, bbalance int, filler char(88)) WITH (fillfactor = 100);
 CREATE TABLE pgbench_tellers (tid int PRIMARY KEY, bid int, tbalance int, filler char(84)) WITH (fillfactor = 100);
 CREATE TABLE pgbench_accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84)) WITH (fillfactor = 100);
-CREATE TABLE pgbench_history (id bigserial PRIMARY KEY, tid int, bid int, aid int, delta int, mtime timestamp, filler char(22));
+CREATE TABLE pgbench_history (id bigserial PRIMARY KEY, tid int, bid int, aid int, delta int, mtime timestamptz, filler char(22));
 """
 
 
