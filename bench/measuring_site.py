@@ -16,6 +16,7 @@ class MeasuringSite:
         self._stack.callback(self.workspace.remove)
         self._stack.callback(processes.kill_all)
         self._broker = self._connect = None
+        self._stack.callback(self.drop_connect)
 
     def broker(self):
         if self._broker is None:
@@ -26,8 +27,13 @@ class MeasuringSite:
     def connect(self):
         if self._connect is None:
             self._connect = ConnectWorker(self.workspace, self.broker())
-            self._stack.callback(self._connect.close)
         return self._connect
+
+    def drop_connect(self):
+        """The next one who asks gets a new worker. One that does not answer any more is killed."""
+        if self._connect is not None:
+            self._connect.close()
+            self._connect = None
 
     def __enter__(self):
         return self

@@ -13,6 +13,7 @@ from harness.waiting import wait_until
 from harness.workspace import give_to_servers
 
 _CACHE = ".cache/connect"
+_PATIENCE = 100  # the worker itself gives a request 90 s
 _LOG_CONFIGURATION = """\
 appender.console.type = Console
 appender.console.name = console
@@ -78,7 +79,7 @@ class ConnectWorker:
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", method=method, headers={"Content-Type": "application/json"},
                                          data=json.dumps(body).encode() if body is not None else None)
         try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
+            with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
                 return json.loads(answer.read() or "{}")
         except urllib.error.HTTPError as error:
             if error.code == 404:

@@ -20,27 +20,31 @@ class WrongResult(AssertionError):
 
 def drain(system, count):
     """Starts the system, measures, and leaves it running. `count`: units of the backlog."""
-    workload = system.workload
     system.start()
-    system.pause()
-    system.origin.sql(f"INSERT INTO {DONE} VALUES ({_FIRST})")
-    workload.write(system, count)
-    _write_last(system)
-    on_all(system.sides, lambda side: side.sql("CHECKPOINT"))
+    begin_backlog(system, count)
     return {"count": count, **timed(system, count), "conflicts": system.conflicts(), "topic_bytes": system.topic_bytes(),
             "checksums": verify(system)}
 
 
+def begin_backlog(system, count):
+    """Pauses the system and writes."""
+    system.pause()
+    system.origin.sql(f"INSERT INTO {DONE} VALUES ({_FIRST})")
+    system.workload.write(system, count)
+    _write_last(system)
+    on_all(system.sides, lambda side: side.sql("CHECKPOINT"))
+
+
 def timed(system, count):
     traffic, meter = Traffic(_ports(system)), Meter(system)
-    started = time.monotonic()
+    began, started = time.time(), time.monotonic()
     system.resume()
     for side in system.targets:
         _wait_for_row(system, side, DONE, _FIRST)
     first = time.monotonic() - started
     wait_for_all(system)
     seconds = time.monotonic() - started
-    return {"seconds": round(seconds, 3), "first_seconds": round(first, 3), "per_second": round(count / seconds, 1), **meter.stop(), "wire_bytes": traffic.stop()}
+    return {"began": began, "ended": began + seconds, "seconds": round(seconds, 3), "first_seconds": round(first, 3), "per_second": round(count / seconds, 1), **meter.stop(), "wire_bytes": traffic.stop()}
 
 
 def verify(system):

@@ -44,6 +44,7 @@ class NativeTcp(Native):
     """As users run it between machines: over TCP, here through the loopback interface."""
 
     label = "native, TCP"
+    quick_workloads = ("bulk", "updates")
     host = "127.0.0.1"
 
 

@@ -10,6 +10,7 @@ _SETTINGS = {"shared_preload_libraries": "pglogical", "max_worker_processes": 16
 
 class Pglogical(System):
     label = "pglogical"
+    quick_workloads = ("bulk", "updates", "tpcb")
 
     def start(self):
         self.make_clusters(_SETTINGS)

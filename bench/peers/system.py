@@ -20,10 +20,12 @@ SETTINGS = {"fsync": "on", "shared_buffers": "256MB", "max_wal_size": "8GB", "ch
 
 
 class System:
-    """`label` stands in tables. `share`: the part of a backlog that is enough to measure a slow system's rate."""
+    """`label` stands in tables. `share`: the part of a backlog that is enough to measure a slow system's rate. `quick_workloads`: what it takes
+    part in with --quick, of those that are measured by default."""
 
     label = ""
     share = 1.0
+    quick_workloads = None  # all
     most_regions = 3
     both_ways = True
     keeps_order_of_tables = True
