@@ -14,7 +14,7 @@ def begin(step):
 
 
 def end(figures):
-    rate = f"{figures['per_second']:,.0f}/s" if "per_second" in figures else "done"
+    rate = f"{figures['per_second']:,.0f}/s" if "per_second" in figures else f"p50 {figures['p50']} ms, p99 {figures['p99']} ms"
     print(rate, file=sys.stderr, flush=True)
 
 
@@ -26,6 +26,8 @@ def report(data):
     workloads = list(dict.fromkeys(one["workload"] for one in data["drain"]))
     for workload in workloads:
         _drain_table(data["drain"], workload)
+    if data["latency"]:
+        _latency_table(data)
     for failure in data["failures"]:
         print(f"\nFAILED: {failure['what']}: {failure['error']}")
 
@@ -41,6 +43,14 @@ def _drain_table(drains, workload):
         rss = row["peak_rss"].get("agents")
         print(f"  {SYSTEMS[system].label:16}{row['count']:>13,}{row['seconds_min']:>9.2f}{row['seconds']:>10.2f}{row['per_second']:>12,.0f}"
               f"{_times(speed):>10}{row['cpu_per_unit'] * 1e6:>13.1f}{_times(cost):>10}{_mib(rss):>11}")
+
+
+def _latency_table(data):
+    print("\ncommit to visible, milliseconds")
+    print(f"  {'':24}{'per second':>12}{'ways':>6}{'p50':>9}{'p99':>9}{'p99.9':>9}{'max':>9}")
+    rows = [("bare broker round trip", one) for one in data["broker"]] + [(SYSTEMS[one["system"]].label, one) for one in data["latency"]]
+    for label, one in rows:
+        print(f"  {label:24}{one['rate']:>12,}{one.get('ways', ''):>6}{one['p50']:>9.2f}{one['p99']:>9.2f}{one['p999']:>9.2f}{one['max']:>9.1f}")
 
 
 def _times(value):

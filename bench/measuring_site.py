@@ -35,6 +35,11 @@ class MeasuringSite:
             self._connect.close()
             self._connect = None
 
+    def end(self):
+        """At once, from any thread, when nobody waits for the measurement any more."""
+        processes.kill_all()
+        self.workspace.remove()
+
     def __enter__(self):
         return self
 

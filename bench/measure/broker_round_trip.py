@@ -24,6 +24,10 @@ def round_trip(broker, rate, seconds):
     producer = Producer({"bootstrap.servers": broker.brokers, "acks": "all", "enable.idempotence": True, "linger.ms": 0,
                          "socket.nagle.disable": True})
     try:
+        warm = _write(producer, rate, 1)
+        producer.flush(60)
+        wait_until(lambda: len(took) >= warm, "the first records to arrive")
+        took.clear()
         count = _write(producer, rate, seconds)
         producer.flush(60)
         wait_until(lambda: len(took) >= count, "the records to arrive")

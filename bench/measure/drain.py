@@ -18,9 +18,17 @@ class WrongResult(AssertionError):
     """The target's rows are not the source's: the figure would be worthless."""
 
 
-def drain(system, count):
-    """Starts the system, measures, and leaves it running. `count`: units of the backlog."""
+def drain(system, count, prepare=None):
+    """Starts the system, measures, and leaves it running. `count`: units of the backlog. `prepare(system)`: what happens while it runs,
+    before the backlog; what it returns stays alive."""
     system.start()
+    kept = prepare(system) if prepare else None
+    figures = _drained(system, count)
+    del kept
+    return figures
+
+
+def _drained(system, count):
     begin_backlog(system, count)
     return {"count": count, **timed(system, count), "conflicts": system.conflicts(), "topic_bytes": system.topic_bytes(),
             "checksums": verify(system)}
@@ -44,7 +52,8 @@ def timed(system, count):
     first = time.monotonic() - started
     wait_for_all(system)
     seconds = time.monotonic() - started
-    return {"began": began, "ended": began + seconds, "seconds": round(seconds, 3), "first_seconds": round(first, 3), "per_second": round(count / seconds, 1), **meter.stop(), "wire_bytes": traffic.stop()}
+    return {"began": began, "ended": began + seconds, "seconds": round(seconds, 3), "first_seconds": round(first, 3),
+            "per_second": round(count / seconds, 1), **meter.stop(), "wire_bytes": traffic.stop()}
 
 
 def verify(system):
