@@ -82,7 +82,8 @@ class Plan:
                     count = max(1000, int(point.count * self._scale * (0.1 if self._quick else 1)))
                     yield Step("growth", f"{curve} {point.x:,}, {SYSTEMS[system].label}",
                                lambda site, system=system, count=count, curve=curve, point=point:
-                               _drain(site, system, point.workload, count, curve=curve, x=point.x, prepare=point.prepare))
+                               _drain(site, system, point.workload, count, curve=curve,
+                                      x=count if point.x == point.count else point.x, prepare=point.prepare))
 
     def _count(self, name):
         entry = CATALOGUE[name]
