@@ -73,7 +73,8 @@ class Plan:
         for number in range(1, self._rounds + 1):
             for system in self._among("native", "kafka", "direct"):
                 yield Step("local", f"a local application while a backlog drains, {SYSTEMS[system].label}, round {number}",
-                           lambda site, system=system, number=number: special_steps.local(site, system, self._count("updates"), number))
+                           lambda site, system=system, number=number: special_steps.local(
+                               site, system, self._count("updates"), 15 if self._quick else 60, number))
 
     def _growth(self):
         for curve, points in CURVES.items():

@@ -41,10 +41,10 @@ def capture_alone(site, name, count, number):
         system.close()
 
 
-def local(site, name, count, number):
+def local(site, name, count, seconds, number):
     load = CATALOGUE["updates"].make(False)
     system = SYSTEMS[name](site, replace(load, schema=load.schema + SCHEMA, tables=(*load.tables, "public.app")))
     try:
-        return {"system": name, "round": number, **local_application(system, count, 200, 60, site.workspace.folder("local"))}
+        return {"system": name, "round": number, **local_application(system, count, 200, seconds, site.workspace.folder("local"))}
     finally:
         system.close()
