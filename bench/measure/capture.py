@@ -1,0 +1,56 @@
+"""Capture alone: how fast pgduet gets a backlog from the WAL to the topic, beside pg_recvlogical that throws the same stream away."""
+
+import subprocess
+import time
+
+from harness.postgres import binaries
+from harness.processes import run, user_for_servers
+
+from .processes import Meter
+
+_PATIENCE = 1800
+
+
+def capture(system, count, transactions):
+    """[bare reader's figures, pgduet's]. The system is pgduet on Kafka, not started. Both read the same WAL, one after the other.
+    `transactions`: in the backlog."""
+    system.start()
+    system.pause()
+    origin = system.origin
+    publication = origin.sql("SELECT pubname FROM pg_publication WHERE pubname LIKE 'pgduet%'")[0][0]
+    origin.sql("SELECT pg_create_logical_replication_slot('bare', 'pgoutput')")
+    before = origin.sql("SELECT pg_current_wal_lsn()")[0][0]
+    system.workload.write(system, count)
+    origin.sql("CHECKPOINT")
+    end = origin.sql("SELECT pg_current_wal_lsn()")[0][0]
+    wal = int(origin.sql("SELECT pg_wal_lsn_diff(%s, %s)", (end, before))[0][0])
+    shared = {"count": count, "wal_bytes": wal}
+    return [{**shared, "reader": "bare", **_bare(system, publication, end, count)}, {**shared, "reader": "pgduet", **_agent(system, count, transactions)}]
+
+
+def _bare(system, publication, end, count):
+    meter, started = Meter(system), time.monotonic()
+    run([f"{binaries()}/pg_recvlogical", "-h", system.origin.cluster.socket_dir, "-p", system.origin.cluster.port, "-U", "postgres",
+         "-d", system.origin.dbname, "-S", "bare", "--start", "-f", "/dev/null", "--endpos", end, "--no-loop", "-F", "0",
+         "-o", "proto_version=1", "-o", f"publication_names={publication}", "-o", "messages=true"], user=user_for_servers())
+    seconds = time.monotonic() - started
+    return {"seconds": round(seconds, 3), "per_second": round(count / seconds, 1), **meter.stop()}
+
+
+def _agent(system, count, transactions):
+    agent = system.agents()[0]
+    meter, started = Meter(system), time.monotonic()
+    agent.start(wait=False)
+    _wait_until_published(agent, 1)
+    first = time.monotonic() - started
+    _wait_until_published(agent, transactions)
+    seconds = time.monotonic() - started
+    return {"seconds": round(seconds, 3), "first_seconds": round(first, 3), "per_second": round(count / seconds, 1),
+            **meter.stop(), "topic_bytes": system.topic_bytes()}
+
+
+def _wait_until_published(agent, transactions):
+    deadline = time.monotonic() + _PATIENCE
+    while not (agent.http("/metrics")[0] == 200 and agent.metric("pgduet_capture_transactions_total") >= transactions):
+        assert agent.running() and time.monotonic() < deadline, f"the backlog was not published:\n{agent.log_text()[-2000:]}"
+        time.sleep(0.02)
