@@ -309,4 +309,4 @@ BEGIN
 END $function$;
 
 -- What this file makes is of this version (schemas/sidecar.h).
-UPDATE pgduet.identity SET schema_version = 3 WHERE schema_version < 3;
+UPDATE pgduet.identity SET schema_version = 4 WHERE schema_version < 4;
