@@ -74,14 +74,46 @@ absl::StatusOr<std::vector<bool>> OrphanRepair::Handle(PgConnection& connection,
         return std::find(unknown.begin(), unknown.end(), parent) != unknown.end();
       });
     }
-    if (open.empty()) continue;
-    PGDUET_ASSIGN_OR_RETURN(const std::vector<Orphan> orphans,
-                            Find(connection, sql, OrphanStatements::For::kLook, open));
-    const bool more = orphans.size() == OrphanStatements::kOrphansMax;
-    for (const SuspectParent* parent : open) left[parent - parents.data()] = more;
-    for (const Orphan& orphan : orphans) left[open[orphan.place] - parents.data()] = true;
+    PGDUET_ASSIGN_OR_RETURN(const std::vector<bool> orphaned, Missed(connection, sql, open));
+    for (size_t place = 0; place < open.size(); ++place)
+      left[open[place] - parents.data()] = orphaned[place];
   }
   return left;
+}
+
+absl::StatusOr<std::vector<bool>> OrphanRepair::Missed(PgConnection& connection,
+                                                       const ForeignKey& key,
+                                                       const std::vector<SuspectParent>& parents) {
+  Parents all;
+  for (const SuspectParent& parent : parents) all.push_back(&parent);
+  return Missed(connection, OrphanStatements(key), all);
+}
+
+// More than one look finds counts as all; a whole table is asked for by itself.
+absl::StatusOr<std::vector<bool>> OrphanRepair::Missed(PgConnection& connection,
+                                                       const OrphanStatements& sql,
+                                                       const Parents& parents) {
+  std::vector<bool> missed(parents.size());
+  Parents by_key;
+  std::vector<size_t> places;
+  for (size_t place = 0; place < parents.size(); ++place) {
+    if (!parents[place]->key_text.empty()) {
+      by_key.push_back(parents[place]);
+      places.push_back(place);
+      continue;
+    }
+    PGDUET_ASSIGN_OR_RETURN(const std::vector<Orphan> orphans,
+                            Find(connection, sql, OrphanStatements::For::kLook, {parents[place]}));
+    missed[place] = !orphans.empty();
+  }
+  if (by_key.empty()) return missed;
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<Orphan> orphans,
+                          Find(connection, sql, OrphanStatements::For::kLook, by_key));
+  if (orphans.size() == OrphanStatements::kOrphansMax) {
+    for (const size_t place : places) missed[place] = true;
+  }
+  for (const Orphan& orphan : orphans) missed[places[orphan.place]] = true;
+  return missed;
 }
 
 absl::StatusOr<std::vector<Orphan>> OrphanRepair::Find(PgConnection& connection,

@@ -34,6 +34,9 @@ class OrphanRepair {
   OrphanRepair(std::string conninfo, const RegionIdentity& identity, ApplyMetrics& metrics)
       : conninfo_(std::move(conninfo)), identity_(identity), metrics_(metrics) {}
 
+  // Which of the parents (places) are missed by a child; only their keys are asked for.
+  absl::StatusOr<std::vector<bool>> Missed(PgConnection& connection, const ForeignKey& key,
+                                           const std::vector<SuspectParent>& parents);
   // Returns which of the parents (places) still have orphans that somebody is to deal with.
   // `connection` is for looks and reports. `origin_oids` as in TargetSession.
   absl::StatusOr<std::vector<bool>> Handle(PgConnection& connection, const ForeignKeys& keys,
@@ -44,6 +47,8 @@ class OrphanRepair {
 
  private:
   using Parents = std::vector<const SuspectParent*>;
+  absl::StatusOr<std::vector<bool>> Missed(PgConnection& connection, const OrphanStatements& sql,
+                                           const Parents& parents);
   absl::StatusOr<std::vector<Orphan>> Find(PgConnection& connection, const OrphanStatements& sql,
                                            OrphanStatements::For purpose, const Parents& parents);
   absl::Status Report(PgConnection& connection, const OrphanStatements& sql,

@@ -28,14 +28,20 @@ constexpr int kNotesOfAPage = 1'000;
 
 std::string ReadSql() {
   return fmt::format(
-      "SELECT n.id, n.relation, n.key, w.rank, {}, n.noted_at < clock_timestamp() - interval '{}', "
-      "EXISTS (SELECT FROM pgduet.deleted_parent p WHERE p.relation = n.relation AND p.key_digest "
-      "= n.key_digest) FROM pgduet.orphan_check n LEFT JOIN LATERAL (SELECT d.rank, d.commit_time "
-      "FROM pgduet.tombstone d WHERE d.relation = n.relation AND d.key_digest IN (n.key_digest, "
-      "$4::uuid) UNION ALL SELECT n.rank, n.commit_time WHERE n.rank IS NOT NULL ORDER BY 2 DESC, "
-      "1 DESC LIMIT 1) w ON true WHERE pg_visible_in_snapshot(n.xid, $1::pg_snapshot) AND n.id > "
+      "SELECT n.id, n.relation, n.key, n.rank, {}, n.noted_at < clock_timestamp() - interval '{}' "
+      "FROM pgduet.orphan_check n WHERE pg_visible_in_snapshot(n.xid, $1::pg_snapshot) AND n.id > "
       "$2::bigint ORDER BY n.id LIMIT $3::int",
-      MicrosecondsOf("w.commit_time"), kOverdue);
+      MicrosecondsOf("n.commit_time"), kOverdue);
+}
+
+// Of one parent: the newest delete as its tombstone, or its table's, has it; is its row kept?
+std::string DetailsSql() {
+  return fmt::format(
+      "SELECT w.rank, {}, EXISTS (SELECT FROM pgduet.deleted_parent p WHERE p.relation = $1::oid "
+      "AND p.key_digest = $2::uuid) FROM (SELECT 1) one LEFT JOIN LATERAL (SELECT d.rank, "
+      "d.commit_time FROM pgduet.tombstone d WHERE d.relation = $1::oid AND d.key_digest IN "
+      "($2::uuid, $3::uuid) ORDER BY d.commit_time DESC, d.rank DESC LIMIT 1) w ON true",
+      MicrosecondsOf("w.commit_time"));
 }
 
 }  // namespace
@@ -154,10 +160,9 @@ absl::Status OrphanWatch::LookAtCohort(bool last) {
 }
 
 absl::StatusOr<OrphanWatch::Page> OrphanWatch::ReadPage(int64_t& after, int& count) {
-  PGDUET_ASSIGN_OR_RETURN(
-      const PgResult rows,
-      connection_->Query(ReadSql(), {snapshot_, std::to_string(after),
-                                     std::to_string(kNotesOfAPage), KeyDigest("")}));
+  PGDUET_ASSIGN_OR_RETURN(const PgResult rows,
+                          connection_->Query(ReadSql(), {snapshot_, std::to_string(after),
+                                                         std::to_string(kNotesOfAPage)}));
   Page page;
   std::map<std::pair<Oid, std::string>, size_t> places;
   for (int row = 0; row < rows.rows(); ++row) {
@@ -166,8 +171,7 @@ absl::StatusOr<OrphanWatch::Page> OrphanWatch::ReadPage(int64_t& after, int& cou
     SuspectParent parent{.key_text = std::string(rows.Text(row, 2)),
                          .deleter = {},
                          .deleted_at = {},
-                         .overdue = rows.Bool(row, 5),
-                         .row_known = rows.Bool(row, 6)};
+                         .overdue = rows.Bool(row, 5)};
     if (!rows.IsNull(row, 3)) parent.deleter = static_cast<Rank>(rows.Int(row, 3));
     if (!rows.IsNull(row, 4)) parent.deleted_at = rows.Int(row, 4);
     std::vector<Note>& notes = page[table];
@@ -187,24 +191,53 @@ absl::StatusOr<OrphanWatch::Page> OrphanWatch::ReadPage(int64_t& after, int& cou
 // of the parent): its notes stay, and the others go on.
 absl::Status OrphanWatch::LookAtTable(const ForeignKeys& keys, Oid table,
                                       const std::vector<Note>& notes, bool last) {
-  std::vector<SuspectParent> parents;
-  for (const Note& note : notes) parents.push_back(note.parent);
+  std::vector<SuspectParent> all;
+  for (const Note& note : notes) all.push_back(note.parent);
   std::vector<bool> left(notes.size());
   for (const ForeignKey* key : keys.OfParent(table)) {
-    const absl::StatusOr<std::vector<bool>> orphaned =
-        repair_.Handle(*connection_, keys, *key, parents);
-    if (absl::IsUnavailable(orphaned.status())) return orphaned.status();
-    if (!orphaned.ok()) {
-      left.assign(left.size(), true);
-      if (absl::IsAborted(orphaned.status()) || absl::Now() - warned_at_ < kWarnInterval) continue;
-      warned_at_ = absl::Now();
-      LogWarning("apply", "rows without parents are left for later", orphaned.status());
-      continue;
-    }
-    for (size_t place = 0; place < left.size(); ++place)
-      left[place] = left[place] || (*orphaned)[place];
+    const absl::Status status = LookAtKey(keys, *key, all, left);
+    if (status.ok()) continue;
+    if (absl::IsUnavailable(status)) return status;
+    left.assign(left.size(), true);
+    if (absl::IsAborted(status) || absl::Now() - warned_at_ < kWarnInterval) continue;
+    warned_at_ = absl::Now();
+    LogWarning("apply", "rows without parents are left for later", status);
   }
   return last ? Forget(notes, left) : absl::OkStatus();
+}
+
+// Nearly all parents that are deleted have no children left: first that question, for all at once.
+absl::Status OrphanWatch::LookAtKey(const ForeignKeys& keys, const ForeignKey& key,
+                                    const std::vector<SuspectParent>& all,
+                                    std::vector<bool>& left) {
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<bool> missed, repair_.Missed(*connection_, key, all));
+  std::vector<SuspectParent> parents;
+  std::vector<size_t> places;
+  for (size_t place = 0; place < all.size(); ++place) {
+    if (!missed[place]) continue;
+    parents.push_back(all[place]);
+    places.push_back(place);
+    PGDUET_RETURN_IF_ERROR(ReadDetails(key.parent->oid, parents.back()));
+  }
+  if (parents.empty()) return absl::OkStatus();
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<bool> open,
+                          repair_.Handle(*connection_, keys, key, parents));
+  for (size_t place = 0; place < places.size(); ++place)
+    left[places[place]] = left[places[place]] || open[place];
+  return absl::OkStatus();
+}
+
+absl::Status OrphanWatch::ReadDetails(Oid table, SuspectParent& parent) {
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult row,
+      connection_->Query(DetailsSql(),
+                         {std::to_string(table), KeyDigest(parent.key_text), KeyDigest("")}));
+  parent.row_known = row.Bool(0, 2);
+  if (row.IsNull(0, 1) || (parent.deleted_at && *parent.deleted_at >= row.Int(0, 1)))
+    return absl::OkStatus();
+  parent.deleter = static_cast<Rank>(row.Int(0, 0));
+  parent.deleted_at = row.Int(0, 1);
+  return absl::OkStatus();
 }
 
 absl::Status OrphanWatch::Forget(const std::vector<Note>& notes, const std::vector<bool>& left) {

@@ -44,6 +44,9 @@ class OrphanWatch {
   absl::StatusOr<Page> ReadPage(int64_t& after, int& count);
   absl::Status LookAtTable(const ForeignKeys& keys, Oid table, const std::vector<Note>& notes,
                            bool last);
+  absl::Status LookAtKey(const ForeignKeys& keys, const ForeignKey& key,
+                         const std::vector<SuspectParent>& all, std::vector<bool>& left);
+  absl::Status ReadDetails(Oid table, SuspectParent& parent);
   absl::Status Forget(const std::vector<Note>& notes, const std::vector<bool>& left);
   absl::Status RemoveKeptRows();
 
