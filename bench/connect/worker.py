@@ -13,7 +13,7 @@ from harness.waiting import wait_until
 from harness.workspace import give_to_servers
 
 _CACHE = ".cache/connect"
-_PATIENCE = 100  # the worker itself gives a request 90 s
+_PATIENCE = 30
 _LOG_CONFIGURATION = """\
 appender.console.type = Console
 appender.console.name = console

@@ -17,7 +17,7 @@ the broker and the systems that are compared, shares one machine.
   is part of it. Then the rows of both sides are compared: a run with a difference gives no figure.
 * `fsync` is on, clusters are fresh, all systems use the Unix socket but for "native, TCP" and Debezium (its driver has TCP only). CPU counts every process: servers,
   agents, broker, Connect.
-* Debezium is 3.5.0 with its JDBC sink (upsert, UNNEST, reduction buffer, batches of 3,000; JSON with schemas), warmed up by what ran before. It drains a tenth of the backlog; rates are compared.
+* Debezium is 3.5.0 with its JDBC sink (upsert, UNNEST, reduction buffer, batches of 3,000; JSON with schemas); its first measurement of a run has the start of its JVM in it. It drains a tenth of the backlog; rates are compared.
 * Conflicts: systems that do not know them overwrite; pgduet carries both sides' writes and logs each conflict.
 """
 
