@@ -12,6 +12,7 @@ namespace pgduet {
 
 class ByteArena {
  public:
+  static constexpr size_t kFirstBlockBytes = 1024;
   static constexpr size_t kBlockBytes = 64 * 1024;
 
   ByteArena() = default;
@@ -38,7 +39,9 @@ class ByteArena {
 
  private:
   void Grow(size_t at_least) {
-    const size_t size = at_least > kBlockBytes ? at_least : kBlockBytes;
+    // Most arenas stay small: one that grows takes larger blocks.
+    const size_t block = blocks_.empty() ? kFirstBlockBytes : kBlockBytes;
+    const size_t size = at_least > block ? at_least : block;
     blocks_.push_back(std::make_unique_for_overwrite<char[]>(size));
     next_ = blocks_.back().get();
     free_ = size;

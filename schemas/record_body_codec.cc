@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include "base/named_error.h"
-#include "schemas/record.pb.h"
 #include "schemas/record_header_codec.h"
+#include "schemas/record_relation_codec.h"
 #include "schemas/text_check.h"
-#include "schemas/wire_bytes.h"
+#include "schemas/wire_fields.h"
 
 namespace pgduet {
 namespace {
@@ -25,25 +25,6 @@ constexpr uint32_t kChangeValues = 5;
 bool CarriesBytes(ValueKind kind) { return kind == ValueKind::kText || kind == ValueKind::kBinary; }
 
 // ---- Encoding
-
-void EncodeRelation(const Relation& relation, std::string& out) {
-  wire::Relation message;
-  message.set_oid(relation.oid);
-  message.set_schema(relation.schema);
-  message.set_name(relation.name);
-  message.set_replica_identity(static_cast<unsigned char>(relation.replica_identity));
-  for (const Column& column : relation.columns) {
-    wire::Column& to = *message.add_columns();
-    to.set_name(column.name);
-    to.set_type_name(column.type_name);
-    to.set_type_oid(column.type_oid);
-    to.set_type_modifier(column.type_modifier);
-    to.set_identity(column.identity);
-  }
-  AppendVarint(WireTag(kBodyRelations, WireType::kBytes), out);
-  AppendVarint(message.ByteSizeLong(), out);
-  message.AppendToString(&out);
-}
 
 size_t ValuesSize(std::span<const Value> values) {
   size_t size = 0;
@@ -91,53 +72,6 @@ void EncodeChange(const ChangeBatch& batch, const Change& change, std::string& o
 
 // ---- Decoding
 
-bool IsName(const std::string& name) {
-  return !name.empty() && name.size() <= kNameBytesMax && IsValidText(name);
-}
-
-absl::Status CheckRelation(const wire::Relation& in) {
-  if (HasUnknownFields(in)) return InvalidRecord("relation has an unknown field");
-  if (!IsName(in.schema()) || !IsName(in.name())) {
-    return InvalidRecord("relation has a name that is empty, too long or not UTF-8");
-  }
-  const uint32_t identity = in.replica_identity();
-  if (identity != 'd' && identity != 'n' && identity != 'f' && identity != 'i') {
-    return InvalidRecord("relation has an unknown replica identity");
-  }
-  if (static_cast<size_t>(in.columns_size()) > kColumnsMax) {
-    return InvalidRecord("relation has too many columns");
-  }
-  for (const wire::Column& column : in.columns()) {
-    if (HasUnknownFields(column)) return InvalidRecord("column has an unknown field");
-    if (!IsName(column.name())) {
-      return InvalidRecord("column has a name that is empty, too long or not UTF-8");
-    }
-    if (column.type_name().size() > kTypeNameBytesMax || !IsValidText(column.type_name())) {
-      return InvalidRecord("column has a type name that is too long or not UTF-8");
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::shared_ptr<const Relation>> DecodeRelation(std::string_view bytes) {
-  wire::Relation in;
-  if (!in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return InvalidRecord("relation cannot be parsed");
-  }
-  PGDUET_RETURN_IF_ERROR(CheckRelation(in));
-  auto relation = std::make_shared<Relation>();
-  relation->oid = in.oid();
-  relation->schema = in.schema();
-  relation->name = in.name();
-  relation->replica_identity = static_cast<char>(in.replica_identity());
-  relation->columns.reserve(static_cast<size_t>(in.columns_size()));
-  for (const wire::Column& column : in.columns()) {
-    relation->columns.push_back({column.name(), column.type_name(), column.type_oid(),
-                                 column.type_modifier(), column.identity()});
-  }
-  return relation;
-}
-
 class BodyDecoder {
  public:
   BodyDecoder(RelationCache* cache, ChangeBatch& batch) : cache_(cache), batch_(batch) {}
@@ -145,16 +79,11 @@ class BodyDecoder {
   absl::Status ReadRelation(std::string_view bytes) {
     if (batch_.relations.size() == kRelationsMax)
       return InvalidRecord("chunk has too many relations");
-    std::string encoded;
-    if (cache_ != nullptr) {
-      encoded = bytes;
-      if (auto known = cache_->Find(encoded)) {
-        batch_.relations.push_back(std::move(known));
-        return absl::OkStatus();
-      }
+    std::shared_ptr<const Relation> relation = cache_ == nullptr ? nullptr : cache_->Find(bytes);
+    if (relation == nullptr) {
+      PGDUET_ASSIGN_OR_RETURN(relation, DecodeRelation(bytes));
+      if (cache_ != nullptr) cache_->Add(bytes, relation);
     }
-    PGDUET_ASSIGN_OR_RETURN(auto relation, DecodeRelation(bytes));
-    if (cache_ != nullptr) cache_->Add(std::move(encoded), relation);
     batch_.relations.push_back(std::move(relation));
     return absl::OkStatus();
   }
@@ -244,7 +173,8 @@ std::string EncodeBody(const Record& record) {
   for (const Change& change : record.batch.changes)
     size += EncodedSizeEstimate(record.batch, change);
   out.reserve(size + record.batch.relations.size() * 512);
-  for (const auto& relation : record.batch.relations) EncodeRelation(*relation, out);
+  for (const auto& relation : record.batch.relations)
+    AppendBytesField(kBodyRelations, EncodeRelation(*relation), out);
   for (const Change& change : record.batch.changes) EncodeChange(record.batch, change, out);
   if (!record.policy_text.empty()) AppendBytesField(kBodyPolicyText, record.policy_text, out);
   if (!record.notice.empty()) AppendBytesField(kBodyNotice, record.notice, out);

@@ -137,18 +137,18 @@ absl::StatusOr<Record> DecodeBody(RawRecord raw, std::shared_ptr<const std::stri
   return record;
 }
 
-std::shared_ptr<const Relation> RelationCache::Find(const std::string& encoded) const {
+std::shared_ptr<const Relation> RelationCache::Find(std::string_view encoded) const {
   const auto found = relations_.find(encoded);
   return found == relations_.end() ? nullptr : found->second;
 }
 
-void RelationCache::Add(std::string encoded, std::shared_ptr<const Relation> relation) {
+void RelationCache::Add(std::string_view encoded, std::shared_ptr<const Relation> relation) {
   if (bytes_ + encoded.size() > kBytesMax) {
     relations_.clear();
     bytes_ = 0;
   }
   bytes_ += encoded.size();
-  relations_.emplace(std::move(encoded), std::move(relation));
+  relations_.emplace(encoded, std::move(relation));
 }
 
 }  // namespace pgduet

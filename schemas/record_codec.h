@@ -59,12 +59,17 @@ absl::StatusOr<Record> DecodeBody(RawRecord raw);
 // decoded. Bounded. One thread.
 class RelationCache {
  public:
-  std::shared_ptr<const Relation> Find(const std::string& encoded) const;
-  void Add(std::string encoded, std::shared_ptr<const Relation> relation);
+  std::shared_ptr<const Relation> Find(std::string_view encoded) const;
+  void Add(std::string_view encoded, std::shared_ptr<const Relation> relation);
 
  private:
   static constexpr size_t kBytesMax = 16 * 1024 * 1024;
-  std::unordered_map<std::string, std::shared_ptr<const Relation>> relations_;
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  std::unordered_map<std::string, std::shared_ptr<const Relation>, Hash, std::equal_to<>>
+      relations_;
   size_t bytes_ = 0;
 };
 

@@ -1,62 +1,79 @@
 #include "schemas/record_header_codec.h"
 
 #include <array>
+#include <optional>
 
 #include <fmt/format.h>
-#include <google/protobuf/arena.h>
 
 #include "base/named_error.h"
-#include "schemas/record.pb.h"
+#include "schemas/record_vector_codec.h"
 #include "schemas/text_check.h"
+#include "schemas/wire_fields.h"
 
 namespace pgduet {
 namespace {
 
 constexpr uint32_t kClosedTimeProtocol = 2;
 
-// Year 9999 either way: far from where sums of microseconds overflow.
-constexpr CommitTime kTimeMax = 253'402'300'800'000'000;
+// Field numbers of record.proto.
+enum HeaderField : uint32_t {
+  kKind = 1,
+  kGroup,
+  kOrigin,
+  kSet,
+  kRank,
+  kPolicyHash,
+  kIncarnation,
+  kWriterEpoch,
+  kSequence,
+  kPreviousSequence,
+  kCommitLsn,
+  kCommitTime,
+  kXid,
+  kChunk,
+  kLast,
+  kFragment,
+  kFragments,
+  kThroughLsn,
+  kSentAt,
+  kVector,
+  kClosedTime
+};
+constexpr size_t kHeaderBytes = 160;  // about, without names and vector
 
-bool IsTimeInRange(CommitTime time) { return -kTimeMax <= time && time <= kTimeMax; }
+// ---- Decoding: first what stands there, then whether it is allowed.
 
-void EncodeVector(const AppliedVector& vector, wire::Vector& out) {
-  for (size_t rank = 0; rank < vector.size(); ++rank) {
-    const Position& position = vector.At(static_cast<Rank>(rank));
-    if (position == Position{}) continue;
-    wire::VectorEntry& entry = *out.add_entries();
-    entry.set_rank(static_cast<uint32_t>(rank));
-    entry.set_incarnation(position.incarnation);
-    entry.set_sequence(position.sequence);
-    entry.set_commit_lsn(position.commit_lsn.value());
-    entry.set_commit_time(position.commit_time);
-  }
-}
+struct HeaderFields {
+  explicit HeaderFields(std::string_view bytes) : reader(bytes) {}
+  FieldReader reader;
+  uint64_t kind = reader.Varint(kKind);
+  std::string_view group = reader.Name(kGroup);
+  std::string_view origin = reader.Name(kOrigin);
+  std::string_view set = reader.Name(kSet);
+  uint64_t rank = reader.Varint(kRank);
+  uint64_t policy_hash = reader.Fixed64(kPolicyHash);
+  uint64_t incarnation = reader.Fixed64(kIncarnation);
+  uint64_t writer_epoch = reader.Varint(kWriterEpoch);
+  uint64_t sequence = reader.Varint(kSequence);
+  uint64_t previous_sequence = reader.Varint(kPreviousSequence);
+  uint64_t commit_lsn = reader.Varint(kCommitLsn);
+  CommitTime commit_time = reader.Time(kCommitTime);
+  uint64_t xid = reader.Varint(kXid);
+  uint64_t chunk = reader.Varint(kChunk);
+  uint64_t last = reader.Varint(kLast);
+  uint64_t fragment = reader.Varint(kFragment);
+  uint64_t fragments = reader.Varint(kFragments);
+  uint64_t through_lsn = reader.Varint(kThroughLsn);
+  CommitTime sent_at = reader.Time(kSentAt);
+  std::optional<std::string_view> vector = reader.Bytes(kVector);
+  CommitTime closed_time = reader.Time(kClosedTime);
+};
 
-absl::Status DecodeVector(const wire::Vector& in, AppliedVector& vector) {
-  if (HasUnknownFields(in)) return InvalidRecord("applied vector has an unknown field");
-  if (in.entries_size() > kRegionsMax) return InvalidRecord("applied vector is too long");
-  int last_rank = -1;
-  for (const wire::VectorEntry& entry : in.entries()) {
-    if (HasUnknownFields(entry) || entry.rank() >= kRegionsMax ||
-        static_cast<int>(entry.rank()) <= last_rank) {
-      return InvalidRecord("applied vector has a wrong rank");
-    }
-    last_rank = static_cast<int>(entry.rank());
-    if (entry.commit_time() != kOldestTime && !IsTimeInRange(entry.commit_time())) {
-      return InvalidRecord("applied vector has a time out of range");
-    }
-    vector.Set(static_cast<Rank>(entry.rank()),
-               Position{entry.incarnation(), entry.sequence(), Lsn(entry.commit_lsn()),
-                        entry.commit_time()});
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckNames(const wire::Header& in) {
-  const std::array<std::pair<std::string_view, const std::string*>, 3> names = {
-      {{"group", &in.group()}, {"origin", &in.origin()}, {"set", &in.set()}}};
+absl::Status CheckNames(const HeaderFields& in) {
+  const std::array<std::pair<std::string_view, std::string_view>, 3> names = {
+      {{"group", in.group}, {"origin", in.origin}, {"set", in.set}}};
   for (const auto& [what, name] : names) {
-    if (name->empty() || name->size() > kNameBytesMax || !IsValidText(*name)) {
+    if (name.empty() || name.size() > kNameBytesMax || !IsValidText(name)) {
       return InvalidRecord(
           fmt::format("header has a name that is empty, too long or not UTF-8: {}", what));
     }
@@ -64,21 +81,22 @@ absl::Status CheckNames(const wire::Header& in) {
   return absl::OkStatus();
 }
 
-absl::Status CheckRanges(const wire::Header& in) {
-  if (in.kind() < 1 || in.kind() > static_cast<uint32_t>(RecordKind::kNotice)) {
-    return InvalidRecord(fmt::format("header has an unknown kind: kind={}", in.kind()));
+absl::Status CheckRanges(const HeaderFields& in) {
+  if (in.kind < 1 || in.kind > static_cast<uint32_t>(RecordKind::kNotice)) {
+    return InvalidRecord(fmt::format("header has an unknown kind: kind={}", in.kind));
   }
-  if (in.rank() >= kRegionsMax) return InvalidRecord("header has a rank out of range");
-  if (in.incarnation() == 0) return InvalidRecord("header has no incarnation");
-  if (in.chunk() >= kChunksMax) return InvalidRecord("header has a chunk number out of range");
-  if (in.fragments() == 0 || in.fragments() > kFragmentsMax || in.fragment() >= in.fragments()) {
+  if (in.rank >= kRegionsMax) return InvalidRecord("header has a rank out of range");
+  if (in.incarnation == 0) return InvalidRecord("header has no incarnation");
+  if (in.xid > UINT32_MAX || in.last > 1) return InvalidRecord("header has a number out of range");
+  if (in.chunk >= kChunksMax) return InvalidRecord("header has a chunk number out of range");
+  if (in.fragments == 0 || in.fragments > kFragmentsMax || in.fragment >= in.fragments) {
     return InvalidRecord("header has a fragment number out of range");
   }
-  if (in.commit_time() != kOldestTime && !IsTimeInRange(in.commit_time())) {
+  if (in.commit_time != kOldestTime && !IsTimeInRange(in.commit_time)) {
     return InvalidRecord("header has a commit time out of range");
   }
-  if (!IsTimeInRange(in.sent_at())) return InvalidRecord("header has a sending time out of range");
-  if (in.closed_time() != kOldestTime && !IsTimeInRange(in.closed_time())) {
+  if (!IsTimeInRange(in.sent_at)) return InvalidRecord("header has a sending time out of range");
+  if (in.closed_time != kOldestTime && !IsTimeInRange(in.closed_time)) {
     return InvalidRecord("header has a closed time out of range");
   }
   return absl::OkStatus();
@@ -118,34 +136,30 @@ absl::Status CheckKind(const RawRecord& raw) {
   return absl::OkStatus();
 }
 
-void CopyHeader(const wire::Header& in, RecordHeader& out) {
-  out.kind = static_cast<RecordKind>(in.kind());
-  out.group = in.group();
-  out.origin = in.origin();
-  out.set = in.set();
-  out.rank = static_cast<Rank>(in.rank());
-  out.policy_hash = in.policy_hash();
-  out.incarnation = in.incarnation();
-  out.writer_epoch = in.writer_epoch();
-  out.sequence = in.sequence();
-  out.previous_sequence = in.previous_sequence();
-  out.commit_lsn = Lsn(in.commit_lsn());
-  out.commit_time = in.commit_time();
-  out.xid = in.xid();
-  out.chunk = in.chunk();
-  out.last = in.last();
-  out.fragment = in.fragment();
-  out.fragments = in.fragments();
-  out.through_lsn = Lsn(in.through_lsn());
-  out.sent_at = in.sent_at();
-  out.closed_time = in.closed_time();
+void CopyHeader(const HeaderFields& in, RecordHeader& out) {
+  out.kind = static_cast<RecordKind>(in.kind);
+  out.group = in.group;
+  out.origin = in.origin;
+  out.set = in.set;
+  out.rank = static_cast<Rank>(in.rank);
+  out.policy_hash = in.policy_hash;
+  out.incarnation = in.incarnation;
+  out.writer_epoch = in.writer_epoch;
+  out.sequence = in.sequence;
+  out.previous_sequence = in.previous_sequence;
+  out.commit_lsn = Lsn(in.commit_lsn);
+  out.commit_time = in.commit_time;
+  out.xid = static_cast<uint32_t>(in.xid);
+  out.chunk = static_cast<uint32_t>(in.chunk);
+  out.last = in.last != 0;
+  out.fragment = static_cast<uint32_t>(in.fragment);
+  out.fragments = static_cast<uint32_t>(in.fragments);
+  out.through_lsn = Lsn(in.through_lsn);
+  out.sent_at = in.sent_at;
+  out.closed_time = in.closed_time;
 }
 
 }  // namespace
-
-bool HasUnknownFields(const google::protobuf::Message& message) {
-  return !message.GetReflection()->GetUnknownFields(message).empty();
-}
 
 absl::Status InvalidRecord(std::string_view what) {
   return NamedError(absl::StatusCode::kDataLoss, "invalid_record", what,
@@ -155,52 +169,52 @@ absl::Status InvalidRecord(std::string_view what) {
 
 std::string EncodeHeader(const Record& record, uint32_t fragment, uint32_t fragments) {
   const RecordHeader& header = record.header;
-  wire::Header out;
-  out.set_kind(static_cast<uint32_t>(header.kind));
-  out.set_group(header.group);
-  out.set_origin(header.origin);
-  out.set_set(header.set);
-  out.set_rank(header.rank);
-  out.set_policy_hash(header.policy_hash);
-  out.set_incarnation(header.incarnation);
-  out.set_writer_epoch(header.writer_epoch);
-  out.set_sequence(header.sequence);
-  out.set_previous_sequence(header.previous_sequence);
-  out.set_commit_lsn(header.commit_lsn.value());
-  out.set_commit_time(header.commit_time);
-  out.set_xid(header.xid);
-  out.set_chunk(header.chunk);
-  out.set_last(header.last);
-  out.set_fragment(fragment);
-  out.set_fragments(fragments);
-  out.set_through_lsn(header.through_lsn.value());
-  out.set_sent_at(header.sent_at);
-  if (record.has_vector) EncodeVector(record.vector, *out.mutable_vector());
-  if (header.protocol >= kClosedTimeProtocol) out.set_closed_time(header.closed_time);
-  return out.SerializeAsString();
+  std::string out;
+  out.reserve(kHeaderBytes + header.group.size() + header.origin.size() + header.set.size() +
+              record.vector.size() * kVectorEntryBytes);
+  FieldWriter writer(out);
+  writer.Varint(kKind, static_cast<uint64_t>(header.kind));
+  writer.Bytes(kGroup, header.group);
+  writer.Bytes(kOrigin, header.origin);
+  writer.Bytes(kSet, header.set);
+  writer.Varint(kRank, header.rank);
+  writer.Fixed64(kPolicyHash, header.policy_hash);
+  writer.Fixed64(kIncarnation, header.incarnation);
+  writer.Varint(kWriterEpoch, header.writer_epoch);
+  writer.Varint(kSequence, header.sequence);
+  writer.Varint(kPreviousSequence, header.previous_sequence);
+  writer.Varint(kCommitLsn, header.commit_lsn.value());
+  writer.Fixed64(kCommitTime, static_cast<uint64_t>(header.commit_time));
+  writer.Varint(kXid, header.xid);
+  writer.Varint(kChunk, header.chunk);
+  writer.Varint(kLast, header.last ? 1 : 0);
+  writer.Varint(kFragment, fragment);
+  writer.Varint(kFragments, fragments);
+  writer.Varint(kThroughLsn, header.through_lsn.value());
+  writer.Fixed64(kSentAt, static_cast<uint64_t>(header.sent_at));
+  // An empty vector is still one.
+  if (record.has_vector) AppendBytesField(kVector, EncodeVectorField(record.vector), out);
+  if (header.protocol >= kClosedTimeProtocol)
+    writer.Fixed64(kClosedTime, static_cast<uint64_t>(header.closed_time));
+  return out;
 }
 
 absl::Status DecodeHeader(std::string_view bytes, RawRecord& raw) {
-  alignas(8) char block[2048];
-  google::protobuf::ArenaOptions options;
-  options.initial_block = block;
-  options.initial_block_size = sizeof(block);
-  google::protobuf::Arena arena(options);
-  auto& in = *google::protobuf::Arena::CreateMessage<wire::Header>(&arena);
-  if (!in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return InvalidRecord("header cannot be parsed");
+  const HeaderFields in(bytes);
+  if (in.reader.failed()) return InvalidRecord("header cannot be parsed");
+  if (!in.reader.AtEnd()) {
+    return InvalidRecord("header has an unknown field, or one out of order");
   }
-  if (HasUnknownFields(in)) return InvalidRecord("header has an unknown field");
   PGDUET_RETURN_IF_ERROR(CheckNames(in));
   PGDUET_RETURN_IF_ERROR(CheckRanges(in));
   const bool has_closed_time = raw.header.protocol >= kClosedTimeProtocol;
-  if (!has_closed_time && in.closed_time() != 0) {
+  if (!has_closed_time && in.closed_time != 0) {
     return InvalidRecord("header has a field of a later protocol");
   }
   CopyHeader(in, raw.header);
   if (!has_closed_time) raw.header.closed_time = kOldestTime;
-  raw.has_vector = in.has_vector();
-  if (raw.has_vector) PGDUET_RETURN_IF_ERROR(DecodeVector(in.vector(), raw.vector));
+  raw.has_vector = in.vector.has_value();
+  if (raw.has_vector) PGDUET_RETURN_IF_ERROR(DecodeVectorField(*in.vector, raw.vector));
   return CheckKind(raw);
 }
 

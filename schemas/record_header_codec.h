@@ -8,10 +8,6 @@
 
 #include "schemas/record_codec.h"
 
-namespace google::protobuf {
-class Message;
-}
-
 namespace pgduet {
 
 // fragment and fragments are given; the record's own are not looked at.
@@ -22,8 +18,5 @@ absl::Status DecodeHeader(std::string_view bytes, RawRecord& raw);
 
 // "invalid_record" with the usual remedy.
 absl::Status InvalidRecord(std::string_view what);
-
-// Of this message itself, not of those inside.
-bool HasUnknownFields(const google::protobuf::Message& message);
 
 }  // namespace pgduet

@@ -40,8 +40,7 @@ std::string RecordPack::Take() {
 
 std::vector<std::string_view> RecordsOf(std::string_view message) {
   WireReader reader(message);
-  if (message.size() > kRecordBytesMax ||
-      !reader.NextIs(kPackProtocolField, WireType::kVarint) ||
+  if (message.size() > kRecordBytesMax || !reader.NextIs(kPackProtocolField, WireType::kVarint) ||
       reader.ReadVarint() != kPackProtocol) {
     return {message};
   }

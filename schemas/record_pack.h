@@ -35,8 +35,8 @@ class RecordPack {
   uint32_t records_ = 0;
 };
 
-// The records of a message, views into it. A damaged or oversized pack is given as the one record that it is
-// not: DecodeEnvelope refuses it, by name.
+// The records of a message, views into it. A damaged or oversized pack is given as the one record
+// that it is not: DecodeEnvelope refuses it, by name.
 std::vector<std::string_view> RecordsOf(std::string_view message);
 
 }  // namespace pgduet

@@ -4,6 +4,7 @@
 // The reader never reads past its input; after a failure it stays failed.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -34,6 +35,11 @@ inline void AppendVarint(uint64_t value, std::string& out) {
   }
   buffer[size++] = static_cast<char>(value);
   out.append(buffer, size);
+}
+
+// How a sint32 becomes a varint: 0, -1, 1, -2 ...
+inline uint64_t ZigZag(int32_t value) {
+  return static_cast<uint32_t>(value) << 1 ^ static_cast<uint32_t>(value >> 31);
 }
 
 inline void AppendVarintField(uint32_t field, uint64_t value, std::string& out) {
@@ -96,9 +102,13 @@ class WireReader {
 
   // Consumes this field's tag when it comes next.
   bool NextIs(uint32_t field, WireType type) {
-    const uint32_t tag = WireTag(field, type);  // fields up to 15: one byte
-    if (at_ == end_ || static_cast<unsigned char>(*at_) != tag) return false;
-    ++at_;
+    const uint32_t tag = WireTag(field, type);
+    const ptrdiff_t bytes = tag < 0x80 ? 1 : 2;  // fields up to 15: one byte; to 2047: two
+    if (end_ - at_ < bytes) return false;
+    const auto* at = reinterpret_cast<const unsigned char*>(at_);
+    if (bytes == 1 ? at[0] != tag : (at[0] != ((tag & 0x7F) | 0x80) || at[1] != tag >> 7))
+      return false;
+    at_ += bytes;
     return true;
   }
 

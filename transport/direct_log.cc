@@ -1,41 +1,57 @@
 #include "transport/direct_log.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <absl/time/clock.h>
 
 #include "base/named_error.h"
 
 namespace pgduet {
+namespace {
+
+constexpr size_t kUntoldBytesMax = 64 * 1024;
+
+}  // namespace
 
 class DirectLog::Writer : public LogWriter {
  public:
   Writer(std::shared_ptr<DirectLog> log, uint64_t serial, int64_t first_offset)
       : log_(std::move(log)), serial_(serial), first_offset_(first_offset) {}
 
+  // A reader that is waiting when its capture goes has not been told of the last entries.
+  ~Writer() override { Tell(); }
+
   absl::Status Append(std::string record) override {
-    std::scoped_lock lock(log_->mutex_);
-    PGDUET_RETURN_IF_ERROR(Living());
-    if (log_->bytes_ > 0 && log_->bytes_ + record.size() > log_->queue_bytes_max_) {
-      return absl::ResourceExhaustedError("the log is full");
+    {
+      std::scoped_lock lock(log_->mutex_);
+      PGDUET_RETURN_IF_ERROR(Living());
+      if (log_->bytes_ > 0 && log_->bytes_ + record.size() > log_->queue_bytes_max_) {
+        refused_ = record.size();
+        return absl::ResourceExhaustedError("the log is full");
+      }
+      log_->bytes_ += record.size();
+      untold_ += record.size();
+      log_->entries_.push_back({.offset = log_->next_offset_++, .bytes = std::move(record)});
     }
-    log_->bytes_ += record.size();
-    log_->entries_.push_back({.offset = log_->next_offset_++, .bytes = std::move(record)});
     ++appended_;
-    log_->changed_.notify_all();
+    if (untold_ >= kUntoldBytesMax) Tell();
     return absl::OkStatus();
   }
 
   absl::Status Wait(absl::Duration timeout) override {
+    Tell();
     std::unique_lock lock(log_->mutex_);
     const int64_t before = log_->applied_offset_;
     if (timeout > absl::ZeroDuration()) {
       log_->changed_.wait_for(lock, absl::ToChronoNanoseconds(timeout), [&] {
-        return log_->applied_offset_ != before || log_->bytes_ == 0 || !Living().ok();
+        return log_->applied_offset_ != before || HasRoom() || !Living().ok();
       });
     }
     return Living();
   }
+
+  bool HoldsBack() const override { return untold_ > 0; }
 
   uint64_t AppendedCount() const override { return appended_; }
 
@@ -48,6 +64,16 @@ class DirectLog::Writer : public LogWriter {
   absl::StatusOr<std::optional<LogTail>> ReadTail() override { return log_->read_tail_(); }
 
  private:
+  // The reader is woken once for all that was appended together.
+  void Tell() {
+    if (std::exchange(untold_, 0) > 0) log_->arrived_.notify_all();
+  }
+  // For what was refused last, and then some: who has filled the log is not woken for each entry
+  // that leaves it. With the mutex held.
+  bool HasRoom() const {
+    const size_t max = log_->queue_bytes_max_;
+    return log_->bytes_ == 0 || (log_->bytes_ <= max / 2 && log_->bytes_ + refused_ <= max);
+  }
   absl::Status Living() const {  // with the mutex held
     if (log_->writer_ == serial_ && !log_->writer_lost_) return absl::OkStatus();
     return NamedError(absl::StatusCode::kUnavailable, "log_writer_lost",
@@ -57,6 +83,8 @@ class DirectLog::Writer : public LogWriter {
   const uint64_t serial_;
   const int64_t first_offset_;
   uint64_t appended_ = 0;
+  size_t untold_ = 0;   // bytes that the reader was not woken for
+  size_t refused_ = 0;  // size of the record that found the log full last
 };
 
 class DirectLog::Reader : public LogReader {
@@ -68,7 +96,7 @@ class DirectLog::Reader : public LogReader {
 
   absl::StatusOr<std::optional<LogEntry>> Next(absl::Duration timeout) override {
     std::unique_lock lock(log_->mutex_);
-    log_->changed_.wait_for(lock, absl::ToChronoNanoseconds(timeout), [&] {
+    log_->arrived_.wait_for(lock, absl::ToChronoNanoseconds(timeout), [&] {
       return interrupted_ || log_->reader_ != serial_ || !log_->entries_.empty() ||
              !log_->fault_.ok();
     });
@@ -80,8 +108,9 @@ class DirectLog::Reader : public LogReader {
     }
     LogEntry entry = std::move(log_->entries_.front());
     log_->entries_.pop_front();
+    const bool was_full = log_->bytes_ > log_->queue_bytes_max_ / 2;
     log_->bytes_ -= entry.bytes.size();
-    log_->changed_.notify_all();
+    if (was_full && log_->bytes_ <= log_->queue_bytes_max_ / 2) log_->changed_.notify_all();
     return entry;
   }
 
@@ -94,7 +123,7 @@ class DirectLog::Reader : public LogReader {
   void Interrupt() override {
     std::scoped_lock lock(log_->mutex_);
     interrupted_ = true;
-    log_->changed_.notify_all();
+    log_->arrived_.notify_all();
   }
 
  private:
@@ -124,7 +153,7 @@ std::unique_ptr<LogWriter> DirectLog::OpenWriter() {
 void DirectLog::SetFault(absl::Status fault) {
   std::scoped_lock lock(mutex_);
   fault_ = std::move(fault);
-  changed_.notify_all();
+  arrived_.notify_all();
 }
 
 std::unique_ptr<LogReader> DirectLog::OpenReader() {
@@ -134,6 +163,7 @@ std::unique_ptr<LogReader> DirectLog::OpenReader() {
   // Whatever the living writer has read of the WAL may be missing here now, so it must begin again.
   writer_lost_ = next_offset_ != writer_first_offset_;
   changed_.notify_all();
+  arrived_.notify_all();
   return std::make_unique<Reader>(shared_from_this(), ++reader_);
 }
 

@@ -41,7 +41,8 @@ class DirectLog : public std::enable_shared_from_this<DirectLog> {
   const TailReader read_tail_;
   const size_t queue_bytes_max_;
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable arrived_;  // for the reader
+  std::condition_variable changed_;  // for the writer
   std::deque<LogEntry> entries_;
   size_t bytes_ = 0;
   int64_t next_offset_;

@@ -219,6 +219,37 @@ TEST(RecordCodecTest, EveryFlippedBitIsNoticed) {
   }
 }
 
+// What is written by hand is what Protobuf would write: each field in its place, once.
+void ExpectProtobufWritesTheSame(const Record& record) {
+  wire::Envelope envelope;
+  wire::Header header;
+  wire::Body body;
+  ASSERT_TRUE(envelope.ParseFromString(EncodeRecord(record)[0]));
+  ASSERT_TRUE(header.ParseFromString(envelope.header()));
+  ASSERT_TRUE(body.ParseFromString(envelope.body()));
+  EXPECT_EQ(header.SerializeAsString(), envelope.header());
+  EXPECT_EQ(body.SerializeAsString(), envelope.body());
+}
+
+TEST(RecordCodecTest, HeaderAndBodyAreWhatProtobufWrites) {
+  ExpectProtobufWritesTheSame(SampleHeartbeat(0));
+  ExpectProtobufWritesTheSame(SampleTransaction(1));
+  ExpectProtobufWritesTheSame(SampleTransaction(300, 70'000));
+  Record unusual = SampleTransaction(9);
+  unusual.header.rank = 0;
+  unusual.header.xid = UINT32_MAX;
+  unusual.header.closed_time = kOldestTime;
+  unusual.header.sequence = UINT64_MAX;
+  ExpectProtobufWritesTheSame(unusual);
+}
+
+TEST(RecordCodecTest, HeaderFieldsOutOfOrderAreRefused) {
+  wire::Envelope envelope;
+  ASSERT_TRUE(envelope.ParseFromString(EncodeRecord(SampleTransaction(5))[0]));
+  envelope.set_header(envelope.header() + "\x08\x01");  // the kind once more
+  EXPECT_EQ(ErrorOf(SealRecord(envelope)), "invalid_record");
+}
+
 TEST(RecordCodecTest, AFutureProtocolIsToldApartFromDamage) {
   Record record = SampleTransaction(1);
   record.header.protocol = kPackProtocol + 1;

@@ -131,6 +131,26 @@ TEST_F(DirectLogTest, AWriterThatWaitsIsWokenByProgress) {
   EXPECT_EQ(writer->DurableCount(), 1u);
 }
 
+TEST_F(DirectLogTest, AReaderThatWaitsIsWokenByTheWritersWait) {
+  auto reader = log_->OpenReader();
+  auto writer = log_->OpenWriter();
+  std::jthread capture([&] {
+    ASSERT_TRUE(writer->Append("a").ok());
+    ASSERT_TRUE(writer->Append("b").ok());
+    EXPECT_TRUE(writer->HoldsBack());
+    ASSERT_TRUE(writer->Wait(absl::ZeroDuration()).ok());
+    EXPECT_FALSE(writer->HoldsBack());
+  });
+  EXPECT_EQ(Next(*reader), "a");
+  EXPECT_EQ(Next(*reader), "b");
+}
+
+TEST_F(DirectLogTest, AReaderThatWaitsHearsOfTheLastEntriesOfAWriterThatGoes) {
+  auto reader = log_->OpenReader();
+  std::jthread capture([writer = log_->OpenWriter()] { ASSERT_TRUE(writer->Append("a").ok()); });
+  EXPECT_EQ(Next(*reader), "a");
+}
+
 TEST_F(DirectLogTest, ManyRecordsPassThroughASmallLogWholeAndInOrder) {
   constexpr int kRecords = 5'000;
   auto reader = log_->OpenReader();
