@@ -44,7 +44,7 @@ struct TableConfig {
   std::string name;
   int line = 0;
   TablePolicy policy;  // with what `defaults` says; names of regions are ranks, all of them
-  std::string on_unique = "stop";                                    // stop, park_loser
+  std::string on_unique = "stop";  // stop, park_loser
   OnOrphan on_orphan = OnOrphan::kReport;
   std::string QualifiedName() const { return schema + "." + name; }  // for people
   std::string QuotedName() const;                                    // for SQL
