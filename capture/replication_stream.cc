@@ -10,11 +10,11 @@
 namespace pgduet {
 namespace {
 
-// A server that has not let us wait this long (kPause) for a while (kBusy) has more to say than it
-// can say at once. kGather is about as long as it needs to fill the socket's buffer with small
-// rows.
+// A server that made us wait less than this (kPause) so many times in a row has more to say than it
+// can say at once; a small transaction ends before. kGather is about as long as it needs to fill
+// the socket's buffer with small rows.
 constexpr absl::Duration kPause = absl::Microseconds(200);
-constexpr absl::Duration kBusy = absl::Milliseconds(5);
+constexpr int kBusyWaits = 16;
 constexpr absl::Duration kGather = absl::Microseconds(300);
 
 uint64_t BigEndian(std::string_view bytes) {
@@ -132,7 +132,7 @@ absl::StatusOr<std::optional<ReplicationStream::Frame>> ReplicationStream::Buffe
 // Until the server has sent something. One that pauses is answered at once.
 absl::Status ReplicationStream::Await(absl::Duration timeout) {
   absl::Time began = absl::Now();
-  if (began - busy_since_ > kBusy) {
+  if (short_waits_ >= kBusyWaits) {
     absl::SleepFor(std::min(kGather, timeout));
     began = absl::Now();
   }
@@ -141,7 +141,7 @@ absl::Status ReplicationStream::Await(absl::Duration timeout) {
       static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(timeout, absl::Milliseconds(1))));
   if (poll(&descriptor, 1, wait) < 0 && errno != EINTR)
     return absl::UnavailableError("poll on the replication socket failed");
-  if (const absl::Time now = absl::Now(); now - began > kPause) busy_since_ = now;
+  short_waits_ = absl::Now() - began > kPause ? 0 : std::min(short_waits_ + 1, kBusyWaits);
   return absl::OkStatus();
 }
 

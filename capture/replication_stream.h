@@ -62,8 +62,8 @@ class ReplicationStream {
 
   Options options_;
   std::unique_ptr<PgConnection> connection_;
-  char* buffer_ = nullptr;                        // of the last frame, freed by the next call
-  absl::Time busy_since_ = absl::InfinitePast();  // the server has not paused since
+  char* buffer_ = nullptr;  // of the last frame, freed by the next call
+  int short_waits_ = 0;     // in a row
 
  public:
   ~ReplicationStream();
