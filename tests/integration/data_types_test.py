@@ -62,7 +62,7 @@ class Story:
             write(a, (set_values(s, rows_of(s)[:2]) for s in SAMPLES))
             write(b, (set_values(s, shifted(s)[:2]) for s in SAMPLES))
         self._note("conflicts decided")
-        write(a, (f"INSERT INTO {s.table} SELECT 10 * g + n, v, n FROM generate_series(1, 25) g, (VALUES "
+        write(a, (f"INSERT INTO {s.table} SELECT 1000 * g + n, v, n FROM generate_series(1, 25) g, (VALUES "
                   + ", ".join(f"({n}, ({v})::{s.type})" for n, v in rows_of(s)) + ") r(n, v)" for s in SAMPLES))
         self._note("many inserted")
 
