@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 namespace pgduet {
 namespace {
 
@@ -46,13 +44,6 @@ void CopyTrust::Refused(Oid table) {
   Distrust& distrust = distrusted_[table];
   distrust.left = std::min(kFirstDistrust << std::min(distrust.refusals, 8U), kLongestDistrust);
   ++distrust.refusals;
-}
-
-std::string CopySql(const TargetTable& table, const std::vector<int>& carried) {
-  std::string names;
-  for (const int column : carried)
-    names += (names.empty() ? "" : ", ") + table.columns[column].quoted;
-  return fmt::format("COPY {} ({}) FROM STDIN", table.quoted, names);
 }
 
 void AppendCopyValue(std::string& text, const Value& value) {

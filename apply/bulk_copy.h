@@ -13,7 +13,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
-#include "apply/target_table.h"
+#include "base/pg_connection.h"
 #include "schemas/change.h"
 
 namespace pgduet {
@@ -43,7 +43,6 @@ class CopyTrust {
   std::vector<Oid> copied_;  // by the open transaction
 };
 
-std::string CopySql(const TargetTable& table, const std::vector<int>& carried);
 // One value in COPY's text format, without the separator after it.
 void AppendCopyValue(std::string& text, const Value& value);
 

@@ -102,6 +102,10 @@ std::string InsertSetSql(const TargetTable& table, const std::vector<int>& carri
       table.quoted, Names(table, carried), values, Source(carried.size()), KeyNames(table));
 }
 
+std::string CopySql(const TargetTable& table, const std::vector<int>& carried) {
+  return fmt::format("COPY {} ({}) FROM STDIN", table.quoted, Names(table, carried));
+}
+
 std::string UpdateSetSql(const TargetTable& table, const std::vector<int>& carried,
                          const CoverageSql& coverage) {
   std::string assignments, unsettable;

@@ -25,6 +25,8 @@ struct CoverageSql {
 
 // Set-based; every column is one array parameter (types: ArrayTypes), then the coverage parameters.
 std::string InsertSetSql(const TargetTable& table, const std::vector<int>& carried);
+// The data follow in COPY's text format (bulk_copy.h).
+std::string CopySql(const TargetTable& table, const std::vector<int>& carried);
 std::string UpdateSetSql(const TargetTable& table, const std::vector<int>& carried,
                          const CoverageSql& coverage);
 std::string DeleteSetSql(const TargetTable& table,

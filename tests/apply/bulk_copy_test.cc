@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "apply/table_sql.h"
+
 namespace pgduet {
 namespace {
 
