@@ -8,20 +8,13 @@ import urllib.request
 
 from harness import ports
 from harness.agent import ROOT
+from harness.kafka import CONSOLE_LOG
 from harness.processes import ChildProcess, find_program, user_for_servers
 from harness.waiting import wait_until
 from harness.workspace import give_to_servers
 
 _CACHE = ".cache/connect"
 _PATIENCE = 30
-_LOG_CONFIGURATION = """\
-appender.console.type = Console
-appender.console.name = console
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d %p %c{1} %m%n
-rootLogger.level = WARN
-rootLogger.appenderRef.console.ref = console
-"""
 
 
 class ConnectWorker:
@@ -31,7 +24,7 @@ class ConnectWorker:
         self._port = ports.take()
         self.log_path = os.path.join(self._folder, "connect.log")
         properties = self._write("worker.properties", self._settings(broker.brokers))
-        logging = self._write("log4j2.properties", _LOG_CONFIGURATION)
+        logging = self._write("log4j2.properties", CONSOLE_LOG)
         self.process = ChildProcess("connect", [
             find_program("java"), f"-Xmx{heap}", "-XX:+UseG1GC", f"-Dlog4j2.configurationFile={logging}", f"-Dlog4j.configurationFile={logging}",
             "-cp", f"{ROOT}/{_CACHE}/libs/*", "org.apache.kafka.connect.cli.ConnectStandalone", properties], self.log_path, user=user_for_servers())

@@ -213,13 +213,16 @@ class KafkaBroker:
         _write(self._log_configuration, _LOG_CONFIGURATION)
 
 
-_LOG_CONFIGURATION = """\
+# To the standard output, warnings only: for any of Kafka's programs.
+CONSOLE_LOG = """\
 appender.console.type = Console
 appender.console.name = console
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d %p %c{1} %m%n
 rootLogger.level = WARN
 rootLogger.appenderRef.console.ref = console
+"""
+_LOG_CONFIGURATION = CONSOLE_LOG + """\
 logger.server.name = kafka.server.KafkaRaftServer
 logger.server.level = INFO
 """
