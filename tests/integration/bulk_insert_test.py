@@ -21,15 +21,16 @@ def copies_refused(region):
 
 
 @pytest.fixture(scope="module", params=("kafka", "direct"))
-def group(request, module_group):
+def running_group(request, module_group):
     return module_group(request.param, schema=SCHEMA, tables=TABLES)
 
 
-@pytest.fixture(autouse=True)
-def _empty_tables(group):
-    yield
-    group["a"].sql('DELETE FROM item; DELETE FROM "Odd one"')
-    group.wait_converged()
+@pytest.fixture
+def group(running_group):
+    """Empty tables for each test."""
+    yield running_group
+    running_group["a"].sql('DELETE FROM item; DELETE FROM "Odd one"')
+    running_group.wait_converged()
 
 
 def test_texts_with_a_meaning_to_copy_arrive_as_they_are(group):

@@ -9,6 +9,7 @@ import threading
 import psycopg2
 import pytest
 
+from harness.clients import run_clients
 from harness.waiting import wait_until, wait_until_equal
 
 SCHEMA = """
@@ -242,34 +243,25 @@ class TestRepair:
         wait_rows(group, "purchase", [])
 
 
+def any_write(random):
+    parent, child, leaf = random.randrange(5), random.randrange(8), random.randrange(8)
+    return random.choice([
+        ("INSERT INTO customer VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET name = excluded.name", (parent, f"n{random.random()}")),
+        ("INSERT INTO customer VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET name = excluded.name", (parent, f"n{random.random()}")),
+        ("DELETE FROM customer WHERE id = %s", (parent,)),
+        ("INSERT INTO purchase VALUES (%s, %s, 'new') ON CONFLICT (id) DO UPDATE SET customer = excluded.customer", (child, parent)),
+        ("INSERT INTO purchase VALUES (%s, %s, 'new')", (child, parent)),
+        ("UPDATE purchase SET note = note || '+' WHERE id = %s", (child,)),
+        ("DELETE FROM purchase WHERE id = %s", (child,)),
+        ("INSERT INTO item VALUES (%s, %s, 'new') ON CONFLICT (id) DO UPDATE SET purchase = excluded.purchase", (leaf, child)),
+        ("DELETE FROM item WHERE id = %s", (leaf,)),
+    ])
+
+
 def run_load(group, rng, transactions):
-    """Clients at all regions; what a foreign key refuses is what they meet in life, too."""
-    def client(region, random):
-        connection = region.connect()
-        cursor = connection.cursor()
-        for _ in range(transactions):
-            parent, child, leaf = random.randrange(5), random.randrange(8), random.randrange(8)
-            statement, values = random.choice([
-                ("INSERT INTO customer VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET name = excluded.name", (parent, f"n{random.random()}")),
-                ("INSERT INTO customer VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET name = excluded.name", (parent, f"n{random.random()}")),
-                ("DELETE FROM customer WHERE id = %s", (parent,)),
-                ("INSERT INTO purchase VALUES (%s, %s, 'new') ON CONFLICT (id) DO UPDATE SET customer = excluded.customer", (child, parent)),
-                ("INSERT INTO purchase VALUES (%s, %s, 'new')", (child, parent)),
-                ("UPDATE purchase SET note = note || '+' WHERE id = %s", (child,)),
-                ("DELETE FROM purchase WHERE id = %s", (child,)),
-                ("INSERT INTO item VALUES (%s, %s, 'new') ON CONFLICT (id) DO UPDATE SET purchase = excluded.purchase", (leaf, child)),
-                ("DELETE FROM item WHERE id = %s", (leaf,)),
-            ])
-            try:
-                cursor.execute(statement, values)
-            except (psycopg2.errors.ForeignKeyViolation, psycopg2.errors.UniqueViolation, psycopg2.errors.DeadlockDetected):
-                pass
-        connection.close()
-    threads = [threading.Thread(target=client, args=(region, type(rng)(rng.random()))) for region in group for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    """What a foreign key refuses is what clients meet in life, too."""
+    run_clients(group, rng, transactions, any_write,
+                (psycopg2.errors.ForeignKeyViolation, psycopg2.errors.UniqueViolation, psycopg2.errors.DeadlockDetected))
 
 
 def run_load_apart(group, rng, transactions):

@@ -9,6 +9,7 @@ import threading
 import psycopg2
 import pytest
 
+from harness.clients import run_clients
 from harness.waiting import wait_until, wait_until_equal
 
 SCHEMA = """
@@ -227,32 +228,22 @@ def assert_shown_by_the_definition(region, table, unique):
     assert shown == {key for key, (_, _, visible) in rows.items() if visible}
 
 
+def any_write(random):
+    key, name = random.randrange(12), f"n{random.randrange(6)}"
+    return random.choice([
+        ("INSERT INTO city VALUES (%s, %s, 'new') ON CONFLICT (id) DO UPDATE SET name = excluded.name", (key, name)),
+        ("INSERT INTO city VALUES (%s, %s, 'new')", (key, name)),
+        ("UPDATE city SET name = %s, note = note || '+' WHERE id = %s", (name, key)),
+        ("DELETE FROM city WHERE id = %s", (key,)),
+        ("INSERT INTO login VALUES (%s, 1, %s, %s) ON CONFLICT (id) DO UPDATE SET email = excluded.email, code = excluded.code",
+         (key, random.choice(["x", "X", "y", "z"]), random.randrange(5))),
+        ("DELETE FROM login WHERE id = %s", (key,)),
+    ])
+
+
 def run_load(group, rng, transactions):
-    """Clients at all regions; what the database refuses (a value that is taken here) is what they meet in life, too."""
-    def client(region, random):
-        connection = region.connect()
-        cursor = connection.cursor()
-        for _ in range(transactions):
-            key, name = random.randrange(12), f"n{random.randrange(6)}"
-            statement = random.choice([
-                ("INSERT INTO city VALUES (%s, %s, 'new') ON CONFLICT (id) DO UPDATE SET name = excluded.name", (key, name)),
-                ("INSERT INTO city VALUES (%s, %s, 'new')", (key, name)),
-                ("UPDATE city SET name = %s, note = note || '+' WHERE id = %s", (name, key)),
-                ("DELETE FROM city WHERE id = %s", (key,)),
-                ("INSERT INTO login VALUES (%s, 1, %s, %s) ON CONFLICT (id) DO UPDATE SET email = excluded.email, code = excluded.code",
-                 (key, random.choice(["x", "X", "y", "z"]), random.randrange(5))),
-                ("DELETE FROM login WHERE id = %s", (key,)),
-            ])
-            try:
-                cursor.execute(*statement)
-            except (psycopg2.errors.UniqueViolation, psycopg2.errors.DeadlockDetected):
-                pass
-        connection.close()
-    threads = [threading.Thread(target=client, args=(region, type(rng)(rng.random()))) for region in group for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    """What the database refuses (a value that is taken here) is what clients meet in life, too."""
+    run_clients(group, rng, transactions, any_write, (psycopg2.errors.UniqueViolation, psycopg2.errors.DeadlockDetected))
 
 
 def settled(group):

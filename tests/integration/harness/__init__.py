@@ -31,7 +31,7 @@ the group is closed; a test that provokes one says `group.expect_errors("slot_mi
 keeps test runs in parallel apart. All processes die with the test process (PR_SET_PDEATHSIG), so nothing is left behind.
 
 Files: processes.py (start, stop, kill, log), ports.py, waiting.py, fixtures.py, postgres.py, kafka.py, link.py (fault proxy),
-agent.py, group.py (the fixture's object), configuration.py (the YAML), conflict_log.py, prometheus.py, workspace.py (temporary folders).
+agent.py, group.py (the fixture's object), clients.py (random writers), configuration.py (the YAML), conflict_log.py, prometheus.py, workspace.py (temporary folders).
 Environment: PGDUET_BINARY (default build/dev/pgduet), PGDUET_KEEP=1 keeps the temporary folders,
 PGDUET_POSTGRES_BIN (default: the newest /usr/lib/postgresql/*/bin), PGDUET_SEED (random workloads).
 """
