@@ -90,13 +90,7 @@ struct ApplyScope {
   // The table may have parked rows, and is ours alone until the transaction's end.
   bool Crowded(const TargetTable& table) const { return hold != nullptr && hold->Alone(table.oid); }
 
-  // Whose write a stamp names; unknown origins (other tools') and unstamped rows count as local.
-  Rank RankOf(Oid roident) const {
-    for (size_t rank = 0; rank < origin_oids.size(); ++rank) {
-      if (roident != 0 && origin_oids[rank] == roident) return static_cast<Rank>(rank);
-    }
-    return identity.rank;
-  }
+  Rank RankOf(Oid roident) const { return identity.RankOf(roident, origin_oids); }
 };
 
 }  // namespace pgduet

@@ -284,10 +284,7 @@ absl::StatusOr<bool> OrphanRepair::WriteBack(const ForeignKeys& keys, const Targ
 absl::Status OrphanRepair::Log(PgConnection& connection, const ForeignKey& key,
                                const Orphan& orphan, const SuspectParent& parent,
                                Decision decision) {
-  Rank writer = identity_.rank;
-  for (size_t rank = 0; rank < origin_oids_.size(); ++rank) {
-    if (orphan.origin != 0 && origin_oids_[rank] == orphan.origin) writer = static_cast<Rank>(rank);
-  }
+  const Rank writer = identity_.RankOf(orphan.origin, origin_oids_);
   const Rank deleter = parent.deleter.value_or(identity_.rank);
   const bool stamped = orphan.commit_time != kOldestTime;
   ++counts_[deleter].conflicts[{ConflictKind::kParentMissing, decision}];

@@ -25,6 +25,14 @@ struct RegionIdentity {
   const std::string& NameOf(Rank of) const { return regions[of]; }
   const std::string& name() const { return regions[rank]; }
   bool OnlyTwo() const { return regions.size() == 2; }
+  // Whose write a row's stamp names, by the replication origins' oids of this database, by rank (0
+  // for our own); unknown origins (other tools') and unstamped rows count as local.
+  Rank RankOf(uint32_t roident, const std::vector<uint32_t>& origin_oids) const {
+    for (size_t at = 0; at < origin_oids.size(); ++at) {
+      if (roident != 0 && origin_oids[at] == roident) return static_cast<Rank>(at);
+    }
+    return rank;
+  }
 };
 
 }  // namespace pgduet
