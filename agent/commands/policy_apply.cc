@@ -18,7 +18,9 @@
 namespace pgduet {
 namespace {
 
-constexpr char kOpenStates[] = "state IN ('proposed', 'going', 'fenced', 'voted')";
+// "pgduet": one command at a time makes and removes triggers in a region.
+constexpr char kAloneSql[] = "SELECT pg_catalog.pg_advisory_lock(x'706764756574'::bigint)";
+constexpr char kNotAloneSql[] = "SELECT pg_catalog.pg_advisory_unlock(x'706764756574'::bigint)";
 
 struct Change {
   int64_t id = 0;
@@ -128,10 +130,12 @@ class Command {
     for (const TableConfig& table : changed)
       fmt::print("table {}: its policy changes\n", table.QualifiedName());
     if (!options_.discard_siblings) PGDUET_RETURN_IF_ERROR(RefuseSiblings(*connection_, changed));
+    PGDUET_RETURN_IF_ERROR(connection_->Query(kAloneSql).status());
     RegionSetup setup(wanted, *wanted.FindRegion(invocation_.region), /*dry_run=*/false);
     PGDUET_RETURN_IF_ERROR(setup.AdoptPolicies(/*after=*/false));
     PGDUET_ASSIGN_OR_RETURN(const auto admin, Open(invocation_.self().admin_conninfo()));
     PGDUET_RETURN_IF_ERROR(MakePolicyGates(*admin, changed));
+    PGDUET_RETURN_IF_ERROR(connection_->Query(kNotAloneSql).status());
     if (newest.is_open()) return true;
     return Insert(active_text, wanted);
   }
@@ -182,8 +186,10 @@ class Command {
                       "command in all regions again.");
   }
 
-  // Guards against TRUNCATE, as what is in force wants them; no gates.
+  // Guards against TRUNCATE, as what is in force wants them; no gates. Every command that waited
+  // for the change does this: what the first one has removed, the next one does not find.
   absl::Status CleanUp() {
+    PGDUET_RETURN_IF_ERROR(connection_->Query(kAloneSql).status());
     PGDUET_ASSIGN_OR_RETURN(
         const PgResult active,
         connection_->Query("SELECT policy_text, policy_settings FROM pgduet.identity"));
@@ -193,7 +199,8 @@ class Command {
     RegionSetup setup(current, invocation_.self(), /*dry_run=*/false);
     PGDUET_RETURN_IF_ERROR(setup.AdoptPolicies(/*after=*/true));
     PGDUET_ASSIGN_OR_RETURN(const auto admin, Open(invocation_.self().admin_conninfo()));
-    return DropPolicyGates(*admin);
+    PGDUET_RETURN_IF_ERROR(DropPolicyGates(*admin));
+    return connection_->Query(kNotAloneSql).status();
   }
 
   absl::Status Abort() {

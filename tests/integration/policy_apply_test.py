@@ -180,6 +180,10 @@ def gate_times(group):
     return times
 
 
+def changes_known(region):
+    return region.sql("SELECT count(*) FROM pgduet.policy_change")[0][0]
+
+
 def assert_clean(group):
     """Nothing of a change is left behind."""
     for region in group:
@@ -216,7 +220,7 @@ def test_every_increment_counts_from_the_change_on_and_not_twice(make_group, see
         Change(group, COUNTER).begin().succeed()
     settled(group)
     before = dict(group["a"].sql("SELECT id, n FROM item"))
-    with Load(group, seeded_random, increments_only=True, pause=0.002) as load:
+    with Load(group, seeded_random, increments_only=True, pause=0.02) as load:
         load.wait_for(100)
         Change(group, COUNTERS).begin().succeed()
         load.wait_for(100)
@@ -234,6 +238,7 @@ def test_agents_and_commands_are_killed_at_every_step(make_group, seeded_random)
         for victim, at in itertools.product("abc", ["proposed", "going", "fenced", "voted"]):
             if at == "going" and victim != "a":
                 continue
+            known = {region.name: changes_known(region) for region in group}
             change = Change(group, next(sets), "--patience", "8", "--discard-siblings").begin()
             watcher = group[victim].connect()
             with watcher.cursor() as cursor:
@@ -245,7 +250,10 @@ def test_agents_and_commands_are_killed_at_every_step(make_group, seeded_random)
                 wait_until(reached, f"{victim} to be {at}", interval=0.001)
             watcher.close()
             group[victim].agent.kill()
-            change.commands[seeded_random.choice("abc")].kill()
+            # Not before it has told its region: one that has not is run again with its file.
+            lost = seeded_random.choice("abc")
+            wait_until(lambda: changes_known(group[lost]) > known[lost] or change.commands[lost].poll() is not None, f"{lost} to know")
+            change.commands[lost].kill()
             group[victim].agent.start(wait=False)
             # Who lost the command runs it again: it waits for what goes on, or finds it done.
             for name in "abc":
