@@ -51,9 +51,9 @@ void PolicyOptions::AddApply(CLI::App& policy, const WithRegion& with_region) {
       ->capture_default_str();
   file->excludes(resume)->excludes(abort);
   resume->excludes(abort);
-  apply->callback([this, file, resume, abort, run = with_region([this](const Invocation& one) {
-                                                return RunPolicyApply(one, apply_);
-                                              })] {
+  apply->callback([file, resume, abort, run = with_region([this](const Invocation& one) {
+                                          return RunPolicyApply(one, apply_);
+                                        })] {
     if (file->empty() && resume->empty() && abort->empty())
       throw CLI::RequiredError("FILE, --resume or --abort");
     run();
