@@ -279,7 +279,7 @@ def test_a_region_that_is_away_takes_the_change_back_everywhere(make_group, seed
         group["c"].pgduet("policy apply", Change(group, COUNTER).paths["c"], "--no-wait")
         wait_until(lambda: group["a"].sql("SELECT 1 FROM pgduet.policy_notice WHERE rank = 2 AND kind = 'propose'"), "c's word")
         group["c"].agent.kill()
-        change = Change(group, COUNTER, "--patience", "3").begin("a", "b")
+        change = Change(group, COUNTER, "--patience", "10").begin("a", "b")  # time enough for b to send its mark
         ended = change.end()
         assert {code for code, _ in ended.values()} == {1}, ended
         assert all("policy_change_aborted" in said and "no mark of c" in ended["a"][1] for _, said in ended.values())
