@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <memory>
@@ -127,6 +128,8 @@ constexpr std::array kErrors = {
              "check' tells."},
 };
 
+std::atomic<int> left_behind = 0;
+
 }  // namespace
 
 absl::Status CheckKafkaProperties(const std::map<std::string, std::string>& properties) {
@@ -234,6 +237,8 @@ absl::StatusOr<int> CountPartitions(rd_kafka_t* handle, const KafkaOptions& opti
                      fmt::format("look for a topic: topic={}", topic));
 }
 
+int ClientsLeftBehind() { return left_behind; }
+
 void CloseConsumer(KafkaHandle handle, std::shared_ptr<const void> opaque) {
   constexpr std::chrono::seconds kPatience{5};
   auto closed = std::make_shared<std::promise<void>>();
@@ -249,6 +254,7 @@ void CloseConsumer(KafkaHandle handle, std::shared_ptr<const void> opaque) {
     return;
   }
   closer.detach();
+  ++left_behind;
   LogWarning("transport", "kafka client left behind",
              {{"reason", "it does not end; its topic was deleted"}});
 }

@@ -75,8 +75,11 @@ absl::StatusOr<int> CountPartitions(rd_kafka_t* handle, const KafkaOptions& opti
 // Closes and destroys a consumer on a thread of its own and waits for that, but not for ever:
 // librdkafka 2.0.2 never ends a consumer whose topic was deleted while it read. Such a client is
 // left behind, with a warning. It goes on calling its callbacks on that thread: `opaque` is what
-// they use, and lives as long as the client.
+// they use, and lives as long as the client. Messages and queues of the client must be gone before:
+// it does not end while one is held.
 void CloseConsumer(KafkaHandle handle, std::shared_ptr<const void> opaque);
+// How many clients this process has left behind.
+int ClientsLeftBehind();
 
 int ToMilliseconds(absl::Duration duration);
 

@@ -53,6 +53,9 @@ absl::Status KafkaLogReader::Start() {
 }
 
 KafkaLogReader::~KafkaLogReader() {
+  // A client does not end while somebody holds a message or a queue of it.
+  records_.clear();
+  message_.reset();
   queue_.reset();
   if (handle_ != nullptr) CloseConsumer(std::move(handle_), reports_);
 }

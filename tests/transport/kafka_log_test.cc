@@ -71,6 +71,20 @@ TEST_F(KafkaLogTest, RecordsAppendedTogetherShareAMessage) {
   EXPECT_EQ(tail->sequence, 101u);
 }
 
+// The reader holds the message that its last record came in.
+TEST_F(KafkaLogTest, AReaderThatHasReadEnds) {
+  CreateTopic();
+  auto writer = NewWriter();
+  Append(*writer, SampleTransaction(1));
+  Append(*writer, SampleTransaction(2));
+  Flush(*writer);
+  const int left_behind = ClientsLeftBehind();
+  auto reader = NewReader(-1);
+  (void)NextOf(*reader);
+  reader.reset();
+  EXPECT_EQ(ClientsLeftBehind(), left_behind);
+}
+
 TEST_F(KafkaLogTest, TheTailIsTheLastRecordOfAMessage) {
   CreateTopic();
   auto writer = NewWriter();
