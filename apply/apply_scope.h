@@ -13,6 +13,7 @@
 #include "apply/applied_state.h"
 #include "apply/bulk_copy.h"
 #include "apply/coverage_history.h"
+#include "apply/decoder_barrier.h"
 #include "apply/parking_lot.h"
 #include "apply/pg_pipeline.h"
 #include "apply/policy_tables.h"
@@ -86,6 +87,7 @@ struct ApplyScope {
   ParkingLot::Hold* hold = nullptr;  // of the open apply transaction, like the next one
   UniquePath* unique = nullptr;
   const ForeignKeyWatch* foreign_keys = nullptr;  // null: nobody looks for orphans
+  LockPatience decoder_patience = {};
 
   // The table may have parked rows, and is ours alone until the transaction's end.
   bool Crowded(const TargetTable& table) const { return hold != nullptr && hold->Alone(table.oid); }

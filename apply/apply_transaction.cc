@@ -244,7 +244,7 @@ absl::Status ApplyTransaction::ApplyByRow(const TableGroups& table, std::vector<
                           row_path.Apply(table, std::move(groups), false));
   if (unexplained.empty()) return absl::OkStatus();
   // Neither row nor tombstone: perhaps a local delete that capture has not reached yet.
-  PGDUET_RETURN_IF_ERROR(AwaitHoldingLocks(barrier_, stop_));
+  PGDUET_RETURN_IF_ERROR(AwaitHoldingLocks(barrier_, scope_.decoder_patience, stop_));
   return row_path.Apply(table, std::move(unexplained), true).status();
 }
 

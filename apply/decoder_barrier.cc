@@ -9,9 +9,9 @@ absl::Status DecoderBehind() {
                     "capture has not reached this moment yet");
 }
 
-absl::Status AwaitHoldingLocks(DecoderBarrier& barrier, const std::stop_token& stop) {
-  constexpr absl::Duration kPatience = absl::Milliseconds(200);
-  const absl::Status reached = barrier.Wait(kPatience, stop);
+absl::Status AwaitHoldingLocks(DecoderBarrier& barrier, const LockPatience& patience,
+                               const std::stop_token& stop) {
+  const absl::Status reached = barrier.Wait(patience.duration(), stop);
   return absl::IsDeadlineExceeded(reached) ? DecoderBehind() : reached;
 }
 

@@ -1,6 +1,7 @@
 // "Everything committed here before now has been decoded by capture." See docs/decisions/0001.
 #pragma once
 
+#include <algorithm>
 #include <stop_token>
 
 #include <absl/status/status.h>
@@ -26,7 +27,23 @@ class DecoderBarrier {
 // Aborted/decoder_behind: the transaction is rolled back, the barrier awaited without locks, and
 // the transaction applied again.
 absl::Status DecoderBehind();
-// Waits for a short while, because row locks are held; then DecoderBehind().
-absl::Status AwaitHoldingLocks(DecoderBarrier& barrier, const std::stop_token& stop);
+// How long to wait while row locks are held. Capture itself may wait for one of them, so the first
+// time is short; it grows with each refusal, because where clients write a row again and again
+// nothing is gained by giving it back and waiting outside.
+class LockPatience {
+ public:
+  absl::Duration duration() const { return duration_; }
+  void Refused() { duration_ = std::min(duration_ * 2, kLongest); }
+  void Reset() { duration_ = kShortest; }
+
+ private:
+  static constexpr absl::Duration kShortest = absl::Milliseconds(200);
+  static constexpr absl::Duration kLongest = absl::Seconds(5);
+  absl::Duration duration_ = kShortest;
+};
+
+// Waits until then; then DecoderBehind().
+absl::Status AwaitHoldingLocks(DecoderBarrier& barrier, const LockPatience& patience,
+                               const std::stop_token& stop);
 
 }  // namespace pgduet

@@ -1,6 +1,8 @@
 #include "apply/local_watch.h"
 
+#include <algorithm>
 #include <random>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -21,7 +23,10 @@ LocalWatch::LocalWatch(std::string conninfo, Rank self, AppliedState& applied,
       parking_(parking),
       run_(fmt::format("{:08x}", std::random_device{}())) {}
 
-absl::Status LocalWatch::StreamBegins() { return policies_.StreamBegins(); }
+absl::Status LocalWatch::StreamBegins() {
+  passed_ = {};
+  return policies_.StreamBegins();
+}
 
 void LocalWatch::RemoteApplied(Rank origin, const Position& position) {
   policies_.RemoteApplied(origin, position);
@@ -39,20 +44,31 @@ absl::Status LocalWatch::LocalChanges(const LocalTransaction& transaction,
   return absl::OkStatus();
 }
 
-void LocalWatch::BarrierDecoded(std::string_view token) {
-  std::scoped_lock lock(mutex_);
-  awaited_.erase(std::string(token));
-  decoded_.notify_all();
+void LocalWatch::BarrierDecoded(std::string_view token) { passed_.tokens.emplace_back(token); }
+
+void LocalWatch::TimeClosed(CommitTime time) {
+  passed_.closed_time = std::max(passed_.closed_time, time);
 }
 
-void LocalWatch::TimeClosed(CommitTime time) { applied_.OwnTimeClosed(self_, time); }
+void LocalWatch::DecodedThrough(Lsn lsn) { passed_.lsn = lsn; }
 
-void LocalWatch::DecodedThrough(Lsn lsn) {
-  policies_.DecodedThrough(lsn);
+absl::Status LocalWatch::RoundEnds() {
+  PGDUET_RETURN_IF_ERROR(policies_.Flush());
+  Tell();
+  return absl::OkStatus();
+}
+
+void LocalWatch::Tell() {
+  const Passed passed = std::exchange(passed_, {});
+  if (passed.lsn.valid()) policies_.DecodedThrough(passed.lsn);
   std::scoped_lock lock(mutex_);
-  // What was journaled since may be lost, and comes again.
-  if (lsn < decoded_through_) applied_.OwnTimeReopened(self_);
-  decoded_through_ = lsn;
+  if (passed.lsn.valid()) {
+    // What was journaled since may be lost, and comes again.
+    if (passed.lsn < decoded_through_) applied_.OwnTimeReopened(self_);
+    decoded_through_ = passed.lsn;
+  }
+  if (passed.closed_time != kOldestTime) applied_.OwnTimeClosed(self_, passed.closed_time);
+  for (const std::string& token : passed.tokens) awaited_.erase(token);
   decoded_.notify_all();
 }
 

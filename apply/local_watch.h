@@ -1,6 +1,9 @@
 // The apply side's eyes on its own database: what capture decodes here becomes coverage history,
 // tombstones, and barriers.
 //
+// What waits for a place in the WAL, a barrier or a closed time is told once a round of capture,
+// when all that lies before it is noted.
+//
 // Threads: LocalObserver's methods on the capture thread; Wait() on any apply thread.
 #pragma once
 
@@ -8,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include <absl/container/flat_hash_set.h>
 
@@ -32,6 +36,7 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
   void BarrierDecoded(std::string_view token) override;
   void TimeClosed(CommitTime time) override;
   void DecodedThrough(Lsn lsn) override;
+  absl::Status RoundEnds() override;
   Lsn DurableThrough(Lsn wanted) override;
 
   absl::Status Wait(absl::Duration timeout, std::stop_token stop) override;
@@ -39,6 +44,12 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
   Lsn Decoded() const override;
 
  private:
+  struct Passed {  // by capture, and not told to anybody
+    Lsn lsn;
+    CommitTime closed_time = kOldestTime;
+    std::vector<std::string> tokens;
+  };
+  void Tell();
   absl::StatusOr<std::string> EmitToken();
 
   const std::string conninfo_;
@@ -48,6 +59,7 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
   DeleteJournal& journal_;
   PolicyJournal& policies_;
   ParkingLot& parking_;
+  Passed passed_;  // the capture thread's
   std::mutex connection_mutex_;
   std::unique_ptr<PgConnection> connection_;
   mutable std::mutex mutex_;

@@ -45,7 +45,8 @@ ApplyScope OriginSession::Scope() {
           .policies = shared_.policies,
           .copies = &shared_.copies,
           .parking = &shared_.parking,
-          .foreign_keys = &shared_.foreign_keys};
+          .foreign_keys = &shared_.foreign_keys,
+          .decoder_patience = decoder_patience_};
 }
 
 absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader) {
@@ -345,7 +346,10 @@ absl::Status OriginSession::Retrying(const std::function<absl::Status(Grouping)>
   absl::Status status;
   for (int number = 0; number < kAttemptsMax && !stop_.stop_requested(); ++number) {
     status = attempt(grouping);
-    if (status.ok()) return status;
+    if (status.ok()) {
+      decoder_patience_.Reset();
+      return status;
+    }
     if (IsConstraint(status) && grouping == Grouping::kByKey) {
       grouping = Grouping::kOneByOne;
       shared_.metrics.Retried(shared_.options.origin, "constraint");
@@ -359,8 +363,9 @@ absl::Status OriginSession::Retrying(const std::function<absl::Status(Grouping)>
     }
     if (!absl::IsAborted(status) || ErrorName(status) == "parked_rows") return status;
     shared_.metrics.Retried(shared_.options.origin, RetryReason(status));
-    if (ErrorName(status) == "decoder_behind")
-      PGDUET_RETURN_IF_ERROR(shared_.barrier.Wait(absl::Seconds(30), stop_));
+    if (ErrorName(status) != "decoder_behind") continue;
+    decoder_patience_.Refused();
+    PGDUET_RETURN_IF_ERROR(shared_.barrier.Wait(absl::Seconds(30), stop_));
   }
   return status;
 }

@@ -106,6 +106,7 @@ class OriginSession {
   absl::Time heartbeat_stored_ = absl::InfinitePast();
   CommitTime in_effect_up_to_ = 0;
   bool decoder_is_late_ = false;
+  LockPatience decoder_patience_;
   std::optional<PolicyNotice> mark_;  // the stream stands here until that change has ended
 };
 

@@ -1,6 +1,8 @@
 #include "apply/policy_journal.h"
 
 #include <algorithm>
+#include <span>
+#include <utility>
 
 #include <absl/time/clock.h>
 #include <fmt/format.h>
@@ -17,9 +19,19 @@ namespace {
 
 constexpr absl::Duration kVisiblePatience = absl::Seconds(5);
 constexpr absl::Duration kPlaceInterval = absl::Milliseconds(500);
+constexpr size_t kPendingBytesMax = 1024 * 1024;
+constexpr size_t kPendingUnitBytes = 512;  // what a transaction takes beside its values
+constexpr int kDeadlocksMax = 5;
 constexpr char kOriginRegion[] = "policies";
 
-// The changes of tables that keep versions. Views into `batch`.
+uint32_t CopyValues(std::span<const Value> values, ChangeBatch& into) {
+  const auto begin = static_cast<uint32_t>(into.values.size());
+  for (const Value& value : values)
+    into.values.push_back({value.kind, into.arena.Append(value.bytes)});
+  return begin;
+}
+
+// A copy of the changes of tables that keep versions.
 ChangeBatch PolicyChanges(const ChangeBatch& batch, const PolicyTables& policies, Lsn commit_lsn) {
   ChangeBatch chosen;
   std::vector<bool> wanted;
@@ -28,12 +40,12 @@ ChangeBatch PolicyChanges(const ChangeBatch& batch, const PolicyTables& policies
                      !policies.IsPast(relation->schema, relation->name, commit_lsn));
   for (const Change& change : batch.changes) {
     // A truncate has no rows to note; where it arrives the stream stops, by name.
-    if (wanted[change.relation] && change.kind != ChangeKind::kTruncate)
-      chosen.changes.push_back(change);
+    if (!wanted[change.relation] || change.kind == ChangeKind::kTruncate) continue;
+    Change& copy = chosen.changes.emplace_back(change);
+    copy.new_begin = CopyValues(batch.NewRow(change), chosen);
+    copy.old_begin = CopyValues(batch.OldRowOf(change), chosen);
   }
-  if (chosen.changes.empty()) return chosen;
   chosen.relations = batch.relations;
-  chosen.values = batch.values;
   return chosen;
 }
 
@@ -77,25 +89,39 @@ absl::Status PolicyJournal::StreamBegins() {
   session_.reset();
   current_ = Lsn();
   chunk_ = -1;
+  Forget();
   PGDUET_RETURN_IF_ERROR(OpenSession());
   // What is read must not be taken back by a crash: the slot follows it.
   PGDUET_RETURN_IF_ERROR(FlushWal(*catalog_connection_));
   PGDUET_RETURN_IF_ERROR(place_.Load(*session_, vector_));
+  through_vector_ = vector_;
   applied_.PlaceDecoded(vector_);
   return absl::OkStatus();
 }
 
 void PolicyJournal::RemoteApplied(Rank origin, const Position& position) {
+  if (!policies_.empty()) vector_.Advance(origin, position);
+}
+
+// What is applied after that place comes after every local write up to it.
+void PolicyJournal::DecodedThrough(Lsn lsn) {
   if (policies_.empty()) return;
-  vector_.Advance(origin, position);
+  decoded_through_ = lsn;
+  through_vector_ = vector_;
   applied_.PlaceDecoded(vector_);
+}
+
+void PolicyJournal::Forget() {
+  pending_.clear();
+  pending_xids_.clear();
+  pending_bytes_ = 0;
+  pending_visible_ = false;
 }
 
 // Counts the chunks as they come; they are cut in the same way each time.
 bool PolicyJournal::Noted(const LocalTransaction& transaction) {
   chunk_ = transaction.commit_lsn == current_ ? chunk_ + 1 : 0;
   current_ = transaction.commit_lsn;
-  current_xid_ = transaction.xid;
   return place_.Noted(current_, chunk_);
 }
 
@@ -103,33 +129,42 @@ absl::Status PolicyJournal::Record(const LocalTransaction& transaction, const Ch
   if (policies_.empty() || Noted(transaction)) return absl::OkStatus();
   ChangeBatch changes = PolicyChanges(batch, policies_, transaction.commit_lsn);
   if (changes.changes.empty()) return absl::OkStatus();
-  const absl::Status status = Note(transaction, changes);
+  vector_.Set(identity_.rank, {.incarnation = identity_.incarnation,
+                               .sequence = 0,
+                               .commit_lsn = transaction.commit_lsn,
+                               .commit_time = transaction.commit_time});
+  pending_bytes_ += kPendingUnitBytes + changes.arena.used_bytes() +
+                    changes.values.size() * sizeof(Value) + changes.changes.size() * sizeof(Change);
+  pending_.push_back({.header = {.origin = identity_.name(),
+                                 .rank = identity_.rank,
+                                 .incarnation = identity_.incarnation,
+                                 .commit_lsn = transaction.commit_lsn,
+                                 .commit_time = transaction.commit_time},
+                      .vector = vector_,
+                      .batch = std::move(changes)});
+  pending_xids_.push_back(std::to_string(transaction.xid));
+  pending_chunk_ = chunk_;
+  return pending_bytes_ < kPendingBytesMax ? absl::OkStatus() : Flush();
+}
+
+absl::Status PolicyJournal::Flush() {
+  if (pending_.empty()) return absl::OkStatus();
+  absl::Status status = Note();
+  // A deadlock with what is applied: it is rolled back, and nothing of it was noted.
+  for (int again = 0; again < kDeadlocksMax && absl::IsAborted(status); ++again) {
+    session_.reset();
+    status = Note();
+  }
+  Forget();
   // Whatever went wrong, the stream begins anew at the place that was written last.
   if (!status.ok()) session_.reset();
   return WithContext(status, "note local writes");
 }
 
-absl::Status PolicyJournal::Note(const LocalTransaction& transaction, const ChangeBatch& batch) {
+absl::Status PolicyJournal::Note() {
   PGDUET_RETURN_IF_ERROR(OpenSession());
-  const Position own{.incarnation = identity_.incarnation,
-                     .sequence = 0,
-                     .commit_lsn = transaction.commit_lsn,
-                     .commit_time = transaction.commit_time};
-  vector_.Set(identity_.rank, own);
-  std::vector<ApplyUnit> units(1);
-  units[0].header = {.origin = identity_.name(),
-                     .rank = identity_.rank,
-                     .incarnation = identity_.incarnation,
-                     .commit_lsn = transaction.commit_lsn,
-                     .commit_time = transaction.commit_time};
-  units[0].vector = vector_;
-  units[0].batch = {.relations = batch.relations,
-                    .changes = batch.changes,
-                    .values = batch.values,
-                    .arena = {},
-                    .backing = {}};
   PGDUET_ASSIGN_OR_RETURN(const std::vector<Segment> segments,
-                          GroupChanges(units, *catalog_, Grouping::kByKey));
+                          GroupChanges(pending_, *catalog_, Grouping::kByKey));
   PgPipeline& pipeline = session_->pipeline();
   PGDUET_RETURN_IF_ERROR(pipeline.Add("BEGIN", {}).status());
   PGDUET_RETURN_IF_ERROR(
@@ -138,15 +173,16 @@ absl::Status PolicyJournal::Note(const LocalTransaction& transaction, const Chan
                {std::string(kMarkerPrefix), EncodeMarker({.rank = kInternalRank, .position = {}})})
           .status());
   for (const Segment& segment : segments) {
-    for (const TableGroups& table : segment.tables) PGDUET_RETURN_IF_ERROR(NoteTable(table, units));
+    for (const TableGroups& table : segment.tables) PGDUET_RETURN_IF_ERROR(NoteTable(table));
   }
-  PGDUET_RETURN_IF_ERROR(place_.Queue(pipeline, transaction.commit_lsn, chunk_, vector_));
+  const ApplyUnit& last = pending_.back();
+  PGDUET_RETURN_IF_ERROR(
+      place_.Queue(pipeline, last.header.commit_lsn, pending_chunk_, last.vector));
   PGDUET_RETURN_IF_ERROR(pipeline.Add("COMMIT", {}).status());
   return FinishPlace();
 }
 
-absl::Status PolicyJournal::NoteTable(const TableGroups& table,
-                                      const std::vector<ApplyUnit>& units) {
+absl::Status PolicyJournal::NoteTable(const TableGroups& table) {
   const TablePolicy* policy = policies_.Find(table.relation->schema, table.relation->name);
   if (policy == nullptr) return absl::OkStatus();
   const RowEngine engine(ShapeOf(*table.table, *policy));
@@ -159,7 +195,7 @@ absl::Status PolicyJournal::NoteTable(const TableGroups& table,
   std::vector<KnownRow> noted;
   for (size_t place = 0; place < table.groups.size(); ++place) {
     LocalRow row{.group = &table.groups[place], .known = std::move(known[place]), .stands = {}};
-    for (const RowWrite& write : WritesOf(*table.table, *row.group, units)) {
+    for (const RowWrite& write : WritesOf(*table.table, *row.group, pending_)) {
       // Where merged columns are hidden the write may show more than it wrote, here as elsewhere.
       if (!SeenAll(row.known.state, *write.vector) || row.known.state.shadow) {
         PGDUET_RETURN_IF_ERROR(TakeContested(table, engine, row, write));
@@ -176,19 +212,30 @@ absl::Status PolicyJournal::NoteTable(const TableGroups& table,
 }
 
 absl::Status PolicyJournal::AwaitVisible() {
+  if (std::exchange(pending_visible_, true)) return absl::OkStatus();
+  ArrayLiteral xids;
+  for (const std::string& xid : pending_xids_) xids.Add(xid);
+  const std::string awaited = std::move(xids).Finish();
   const absl::Time patience = absl::Now() + kVisiblePatience;
   while (true) {
     PGDUET_ASSIGN_OR_RETURN(
         const size_t asked,
         session_->pipeline().Add("SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = "
-                                 "'transactionid' AND transactionid = $1::xid)",
-                                 {std::to_string(current_xid_)}, {25}));
+                                 "'transactionid' AND transactionid = ANY($1::xid[]))",
+                                 {awaited}, {25}));
     PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, session_->pipeline().Run());
     if (!results[asked].Bool(0, 0)) return absl::OkStatus();
     if (absl::Now() > patience)
       return absl::UnavailableError("a commit that is decoded does not become visible");
     absl::SleepFor(absl::Milliseconds(1));
   }
+}
+
+// A row of the journal's own is a merge with what another region wrote.
+bool PolicyJournal::IsRemoteOrigin(Oid roident) const {
+  const std::vector<Oid>& origins = session_->origin_oids();
+  return roident != 0 && (roident == own_roident_ ||
+                          std::find(origins.begin(), origins.end(), roident) != origins.end());
 }
 
 absl::Status PolicyJournal::TakeContested(const TableGroups& table, const RowEngine& engine,
@@ -199,10 +246,7 @@ absl::Status PolicyJournal::TakeContested(const TableGroups& table, const RowEng
       ReadVisibleRows(session_->pipeline(), *table.table, {row.group->key_text}));
   row.stands = std::move(stands.front());
   const bool remote_writer =
-      row.stands.row && row.stands.roident != 0 &&
-      (row.stands.roident == own_roident_ ||
-       std::find(session_->origin_oids().begin(), session_->origin_oids().end(),
-                 row.stands.roident) != session_->origin_oids().end());
+      row.stands.row && (row.stands.own || IsRemoteOrigin(row.stands.roident));
   const bool own_writer = row.stands.row && !remote_writer && row.stands.time == write.dot.time;
   const bool gone = !row.stands.row && write.kind == ChangeKind::kDelete;
   // Else a later local write stands there (or has taken the row away): it comes by, and decides.
@@ -264,7 +308,8 @@ absl::Status PolicyJournal::MovePlace() {
   if (decoded_through_ > place_.lsn() && now - place_written_ >= kPlaceInterval) {
     place_written_ = now;
     PGDUET_RETURN_IF_ERROR(OpenSession());
-    PGDUET_RETURN_IF_ERROR(place_.Queue(session_->pipeline(), decoded_through_, -1, vector_));
+    PGDUET_RETURN_IF_ERROR(
+        place_.Queue(session_->pipeline(), decoded_through_, -1, through_vector_));
     PGDUET_RETURN_IF_ERROR(FinishPlace());
   }
   return session_ == nullptr ? absl::OkStatus() : place_.LookForDurable(*session_);

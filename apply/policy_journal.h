@@ -1,5 +1,8 @@
-// Local writes of tables whose policy keeps versions: each passes here, as capture decodes it and
-// before it is published, and is noted in pgduet.row_state as one more version of its row.
+// Local writes of tables whose policy keeps versions: each passes here, as capture decodes it, and
+// is noted in pgduet.row_state as one more version of its row. Those of a round of capture are
+// noted together, in one transaction: a commit for each would let capture fall behind busy clients,
+// and with it every remote write that waits for it. Until then nobody is told that they are decoded
+// (apply/local_watch.h), whether or not they are published: what a peer answers to them waits.
 //
 // A local write has nearly always seen all that is known here: it met the visible row, and a remote
 // write waits for the decoder before it touches a row with a local writer (apply/policy_path.h).
@@ -11,6 +14,8 @@
 // applied at that place (the vector that the next local write has seen). The slot may not be
 // confirmed beyond a place that a crash cannot take back. Idempotent: chunks up to the place are
 // done.
+//
+// What waits to be noted takes at most kPendingBytesMax and one chunk.
 //
 // Threads: the capture thread. The connection is the journal's own and is reopened when lost.
 #pragma once
@@ -43,7 +48,10 @@ class PolicyJournal {
   absl::Status StreamBegins();
   void RemoteApplied(Rank origin, const Position& position);
   absl::Status Record(const LocalTransaction& transaction, const ChangeBatch& batch);
-  void DecodedThrough(Lsn lsn) { decoded_through_ = lsn; }
+  // Notes what was recorded since.
+  absl::Status Flush();
+  // Everything before it is noted.
+  void DecodedThrough(Lsn lsn);
   // The LSN up to which what was noted survives a crash of the database; at most `wanted`.
   Lsn DurableThrough(Lsn wanted);
 
@@ -55,10 +63,12 @@ class PolicyJournal {
   };
   absl::Status OpenSession();
   bool Noted(const LocalTransaction& transaction);
-  absl::Status Note(const LocalTransaction& transaction, const ChangeBatch& batch);
-  absl::Status NoteTable(const TableGroups& table, const std::vector<ApplyUnit>& units);
+  absl::Status Note();
+  void Forget();
+  absl::Status NoteTable(const TableGroups& table);
   // Capture may be ahead of the server, which writes a commit before it shows it.
   absl::Status AwaitVisible();
+  bool IsRemoteOrigin(Oid roident) const;
   absl::Status TakeContested(const TableGroups& table, const RowEngine& engine, LocalRow& row,
                              const RowWrite& write);
   absl::Status QueueLog(const TableGroups& table, const RowEngine& engine, const LocalRow& row,
@@ -78,8 +88,13 @@ class PolicyJournal {
   JournalPlace place_;
   Lsn current_;  // the transaction that is passing, and its chunk
   int64_t chunk_ = -1;
-  uint32_t current_xid_ = 0;
+  std::vector<ApplyUnit> pending_;
+  std::vector<std::string> pending_xids_;
+  int64_t pending_chunk_ = -1;  // of the last of them
+  size_t pending_bytes_ = 0;
+  bool pending_visible_ = false;  // all of them are
   Lsn decoded_through_;
+  AppliedVector through_vector_;  // vector_ as it was there
   absl::Time place_written_ = absl::InfinitePast();
 };
 

@@ -130,7 +130,7 @@ absl::Status PolicyPath::Explain(const std::vector<Row>& rows) {
         return !row.stands.row || Unexplained(row.stands);
       });
   if (explained) return absl::OkStatus();
-  return AwaitHoldingLocks(barrier_, stop_);
+  return AwaitHoldingLocks(barrier_, scope_.decoder_patience, stop_);
 }
 
 absl::Status PolicyPath::LockKnown(const TableGroups& table, const RowEngine& engine,

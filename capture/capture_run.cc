@@ -64,6 +64,7 @@ absl::Status CaptureRun::Open() {
   decoded_through_ = confirmed_;
   PGDUET_RETURN_IF_ERROR(loop_.observer_.StreamBegins());
   loop_.observer_.DecodedThrough(decoded_through_);
+  PGDUET_RETURN_IF_ERROR(loop_.observer_.RoundEnds());
   PGDUET_RETURN_IF_ERROR(Announce());
   LogInfo("capture", "stream started",
           {{"slot", options_.slot},
@@ -143,7 +144,7 @@ absl::Status CaptureRun::CheckSystem() {
 absl::Status CaptureRun::Work() {
   while (!stop_.stop_requested()) {
     loop_.rounds_.fetch_add(1, std::memory_order_relaxed);
-    PGDUET_RETURN_IF_ERROR(TakeFrames());
+    PGDUET_RETURN_IF_ERROR(TakeRound());
     PGDUET_RETURN_IF_ERROR(Housekeeping());
   }
   // What is on its way may still become durable, so that the next start repeats less.
@@ -152,9 +153,16 @@ absl::Status CaptureRun::Work() {
   return Feedback();
 }
 
+absl::Status CaptureRun::TakeRound() {
+  PGDUET_RETURN_IF_ERROR(TakeFrames());
+  return loop_.observer_.RoundEnds();
+}
+
 absl::Status CaptureRun::TakeFrames() {
+  awaited_passed_ = false;
   const absl::Duration poll = writer_->HoldsBack() ? kPollHolding : kPoll;
-  for (int frames = 0; frames < kFramesPerRound && !stop_.stop_requested(); ++frames) {
+  for (int frames = 0; frames < kFramesPerRound && !awaited_passed_ && !stop_.stop_requested();
+       ++frames) {
     PGDUET_ASSIGN_OR_RETURN(const auto frame,
                             stream_->Next(frames == 0 ? poll : absl::ZeroDuration()));
     if (!frame) return absl::OkStatus();
@@ -250,6 +258,8 @@ absl::Status CaptureRun::AppendBytes(const std::string& bytes) {
     const absl::Status status = writer_->Append(bytes);
     if (!absl::IsResourceExhausted(status)) return status;
     if (stop_.stop_requested()) return absl::CancelledError("stopped while the log was full");
+    // Who applies here must not wait for our log.
+    PGDUET_RETURN_IF_ERROR(loop_.observer_.RoundEnds());
     // The server must hear from us while we wait, or it ends the stream (wal_sender_timeout).
     PGDUET_RETURN_IF_ERROR(writer_->Wait(absl::Milliseconds(50)));
     loop_.rounds_.fetch_add(1, std::memory_order_relaxed);
@@ -336,7 +346,10 @@ void CaptureRun::Applied(const AppliedMarker& marker) {
   vector_moved_ = true;
 }
 
-void CaptureRun::Barrier(std::string_view token) { loop_.observer_.BarrierDecoded(token); }
+void CaptureRun::Barrier(std::string_view token) {
+  loop_.observer_.BarrierDecoded(token);
+  awaited_passed_ = true;
+}
 
 void CaptureRun::TimeClosed(CommitTime time) {
   closed_time_ = std::max(closed_time_, time);

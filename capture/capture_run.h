@@ -29,6 +29,7 @@ class CaptureRun : public AssemblerSink {
   };
   absl::Status CheckSlot(const std::optional<LogTail>& tail);
   absl::Status CheckSystem();
+  absl::Status TakeRound();
   absl::Status TakeFrames();
   absl::Status Housekeeping();
   absl::Status SendHeartbeat();
@@ -63,6 +64,7 @@ class CaptureRun : public AssemblerSink {
 
   AppliedVector vector_;  // at the place in the WAL that is being read
   bool vector_moved_ = false;
+  bool awaited_passed_ = false;           // somebody waits for what this round has observed
   CommitTime closed_time_ = kOldestTime;  // what later records keep above
   Position last_published_;
   Lsn resume_after_;  // transactions up to here are on the log already
