@@ -116,9 +116,8 @@ absl::Status SetPath::Queue(const Segment& segment) {
   }
   for (Statement& statement : statements_) {
     const TableGroups& table = segment.tables[statement.table];
-    if (statement.kind == ChangeKind::kDelete && !scope_.identity.OnlyTwo()) {
-      PGDUET_RETURN_IF_ERROR(QueueRemoteTombstones(table, statement.groups));
-    }
+    if (statement.kind == ChangeKind::kDelete && !scope_.identity.OnlyTwo())
+      AnnounceTombstones(table, statement.groups);
     statement.copied = statement.kind == ChangeKind::kInsert && scope_.copies != nullptr &&
                        scope_.copies->Trusts(table.table->oid, statement.groups.size());
     if (!statement.copied) PGDUET_RETURN_IF_ERROR(QueueStatement(table, statement));
@@ -200,16 +199,25 @@ absl::Status SetPath::QueueStatement(const TableGroups& table, Statement& statem
   return absl::OkStatus();
 }
 
+void SetPath::AnnounceTombstones(const TableGroups& table, const std::vector<size_t>& groups) {
+  for (const size_t index : groups) {
+    const KeyGroup& group = table.groups[index];
+    const KeyDelete one = DeleteOf(units_[group.steps.back().unit], *table.table, group);
+    scope_.gate->Write(one.key, one.version);
+  }
+}
+
 // In groups of three and more: another stream's insert may be waiting for this very delete, and not
-// be seen by it.
+// be seen by it. Where no row was met there may be an older tombstone, which lost: it is decided
+// and logged by row, and must still be there.
 absl::Status SetPath::QueueRemoteTombstones(const TableGroups& table,
                                             const std::vector<size_t>& groups) {
+  if (groups.empty()) return absl::OkStatus();
   std::vector<KeyDelete> deletes;
   deletes.reserve(groups.size());
   for (const size_t index : groups) {
     const KeyGroup& group = table.groups[index];
     deletes.push_back(DeleteOf(units_[group.steps.back().unit], *table.table, group));
-    scope_.gate->Write(deletes.back().key, deletes.back().version);
   }
   // One transaction, so its vector is the one in pgduet.progress; a copy beside each key would
   // weigh more than the key.
@@ -217,16 +225,14 @@ absl::Status SetPath::QueueRemoteTombstones(const TableGroups& table,
   return QueueTombstones(scope_.pipeline, table.table->oid, deletes, Mark::kUnswept, vector);
 }
 
-absl::Status SetPath::QueueNotOurs(const TableGroups& table, const Statement& statement) {
-  return scope_.pipeline
-      .Add(NotOursSql(*table.table), KeyArrays(table, statement.groups),
-           ArrayTypes(*table.table, table.table->keys))
-      .status();
+absl::StatusOr<size_t> SetPath::QueueNotOurs(const TableGroups& table, const Statement& statement) {
+  return scope_.pipeline.Add(NotOursSql(*table.table), KeyArrays(table, statement.groups),
+                             ArrayTypes(*table.table, table.table->keys));
 }
 
 absl::StatusOr<std::vector<std::vector<size_t>>> SetPath::Collect(
     const Segment& segment, const std::vector<PgResult>& results) {
-  std::vector<const Statement*> asked;
+  std::vector<std::pair<const Statement*, size_t>> asked;
   for (const Statement& statement : statements_) {
     const auto wanted = static_cast<int64_t>(statement.groups.size());
     uint64_t& counter = statement.kind == ChangeKind::kInsert   ? counts_.inserts
@@ -235,27 +241,34 @@ absl::StatusOr<std::vector<std::vector<size_t>>> SetPath::Collect(
     counter += statement.groups.size();
     if (statement.copied) continue;
     const PgResult& result = results[statement.result];
-    if (result.affected() == wanted) continue;
+    const bool needs_tombstones =
+        statement.kind == ChangeKind::kDelete && !scope_.identity.OnlyTwo();
+    if (result.affected() == wanted && !needs_tombstones) continue;
     if (statement.kind == ChangeKind::kDelete) {
-      std::vector<bool> touched(statement.groups.size());
-      for (int row = 0; row < result.rows(); ++row) touched[result.Int(row, 0) - 1] = true;
-      for (size_t place = 0; place < touched.size(); ++place) {
-        if (!touched[place]) left_[statement.table].push_back(statement.groups[place]);
-      }
+      PGDUET_RETURN_IF_ERROR(CollectDeletes(segment.tables[statement.table], statement, result));
       continue;
     }
-    PGDUET_RETURN_IF_ERROR(QueueNotOurs(segment.tables[statement.table], statement));
-    asked.push_back(&statement);
+    PGDUET_ASSIGN_OR_RETURN(const size_t asks,
+                            QueueNotOurs(segment.tables[statement.table], statement));
+    asked.emplace_back(&statement, asks);
   }
-  if (!asked.empty()) {
-    PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> answers, scope_.pipeline.Run());
-    for (size_t index = 0; index < asked.size(); ++index) {
-      for (int row = 0; row < answers[index].rows(); ++row) {
-        left_[asked[index]->table].push_back(asked[index]->groups[answers[index].Int(row, 0) - 1]);
-      }
-    }
+  if (scope_.pipeline.executed() == 0) return std::move(left_);
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> answers, scope_.pipeline.Run());
+  for (const auto& [statement, asks] : asked) {
+    for (int row = 0; row < answers[asks].rows(); ++row)
+      left_[statement->table].push_back(statement->groups[answers[asks].Int(row, 0) - 1]);
   }
   return std::move(left_);
+}
+
+absl::Status SetPath::CollectDeletes(const TableGroups& table, const Statement& statement,
+                                     const PgResult& result) {
+  std::vector<bool> touched(statement.groups.size());
+  for (int row = 0; row < result.rows(); ++row) touched[result.Int(row, 0) - 1] = true;
+  std::vector<size_t> gone;
+  for (size_t place = 0; place < touched.size(); ++place)
+    (touched[place] ? gone : left_[statement.table]).push_back(statement.groups[place]);
+  return scope_.identity.OnlyTwo() ? absl::OkStatus() : QueueRemoteTombstones(table, gone);
 }
 
 }  // namespace pgduet

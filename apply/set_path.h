@@ -8,6 +8,7 @@
 #pragma once
 
 #include <map>
+#include <utility>
 #include <vector>
 
 #include <absl/status/statusor.h>
@@ -47,8 +48,12 @@ class SetPath {
   absl::Status QueueStatement(const TableGroups& table, Statement& statement);
   absl::Status CopyRows(const TableGroups& table, const Statement& statement);
   void NoteInserted(const TableGroups& table, const Statement& statement);
+  // Until the commit nobody who removes an older tombstone forgets these keys.
+  void AnnounceTombstones(const TableGroups& table, const std::vector<size_t>& groups);
   absl::Status QueueRemoteTombstones(const TableGroups& table, const std::vector<size_t>& groups);
-  absl::Status QueueNotOurs(const TableGroups& table, const Statement& statement);
+  absl::Status CollectDeletes(const TableGroups& table, const Statement& statement,
+                              const PgResult& result);
+  absl::StatusOr<size_t> QueueNotOurs(const TableGroups& table, const Statement& statement);
   std::vector<int> CarriedColumns(const TableGroups& table, const KeyGroup& group) const;
 
   ApplyScope scope_;

@@ -52,6 +52,20 @@ def test_other_replica_identities_converge(make_group, seeded_random, identity):
     assert_sound(group, workload.history)
 
 
+def test_a_delete_that_loses_to_a_later_one_is_told_at_its_region(make_group):
+    """The later delete's tombstone takes the place of the earlier one's, which nobody could tell of any more; and what comes after it
+    from the same region has seen it, and meets nothing."""
+    group = make_group(["a", "b", "c"], schema="CREATE TABLE item (id int PRIMARY KEY, tag text)", tables=["public.item"])
+    group["a"].sql("INSERT INTO item VALUES (1, 'start')")
+    group.wait_converged()
+    group.write_late([("b", "DELETE FROM item"), ("c", "DELETE FROM item"), ("c", "INSERT INTO item VALUES (1, 'again')")])
+    group.assert_converged()
+    assert group["b"].rows("item") == [(1, "again")]
+    (told,) = group["b"].conflicts("item")
+    assert (told["kind"], told["decision"], told["remote_region"], told["local_region"], told["local_operation"]) == \
+        ("delete_missing", "apply_remote", "c", "b", "delete")
+
+
 class TestConflictLog:
     """Both sides updated the same rows while nothing travelled: both logs tell the same story."""
 
