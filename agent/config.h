@@ -61,6 +61,7 @@ struct Config {
   absl::Duration kafka_retention_min = absl::Hours(7 * 24);
   int kafka_replication_factor = -1;  // -1: the broker's default
   absl::Duration max_clock_skew = absl::Seconds(5);
+  int64_t batch_transactions = 1000;
   absl::Duration conflict_keep = absl::Hours(24 * 90);
   int64_t conflict_max_rows = 1'000'000;
   std::vector<TableConfig> tables;  // sorted by schema and name

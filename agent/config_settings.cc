@@ -166,6 +166,15 @@ Fault AssignConflictMaxRows(const std::string& value, SettingScope& scope) {
   return std::nullopt;
 }
 
+Fault AssignBatchTransactions(const std::string& value, SettingScope& scope) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number < 1 || number > 10'000)
+    return SettingFault{fmt::format("not a number of transactions: '{}'", value), "use 1 to 10000"};
+  scope.config.batch_transactions = number;
+  return std::nullopt;
+}
+
 const Setting kSettings[] = {
     {"group", true, "name", "", "shop",
      "Name of the group of regions: 1 to 32 of `a-z`, `0-9`, `_`, `-`. It is part of the names of "
@@ -270,6 +279,15 @@ const Setting kSettings[] = {
      "stream from that region stops with `clock_ahead`, because a region with a fast clock would "
      "win every conflict.",
      AssignMaxClockSkew},
+    {"apply", false, "mapping", "", "",
+     "How changes of other regions are applied. Each region may have its own; these settings "
+     "decide no conflict.",
+     nullptr},
+    {"apply/batch_transactions", false, "1 to 10000", "1000", "1000",
+     "In groups of two regions: how many transactions of a backlog share one transaction here, at "
+     "most; they never wait for each other. Fewer: row locks are held shorter while a backlog "
+     "drains, and it takes longer. What is shown and logged is the same.",
+     AssignBatchTransactions},
     {"conflict_log", false, "mapping", "", "",
      "How long `pgduet.conflict` remembers. Each region may have its own; these settings decide no "
      "conflict.",

@@ -139,7 +139,9 @@ void RegionEngine::AddPeer(const RegionConfig& peer) {
                              .policy_text = CanonicalPolicyText(config_),
                              .previous_policy_hash = previous_policy_hash_,
                              .changed_tables = changed_tables_,
-                             .max_clock_skew = config_.max_clock_skew},
+                             .max_clock_skew = config_.max_clock_skew,
+                             .batch_transactions_max =
+                                 static_cast<size_t>(config_.batch_transactions)},
       identity_, policies_, applied_, history_, registry_, parking_, foreign_keys_, watch_,
       std::move(make_reader), apply_metrics_));
   applier_names_.push_back(peer.name);

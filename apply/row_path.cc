@@ -238,7 +238,7 @@ absl::StatusOr<bool> RowPath::Write(const TableGroups& table, const KeyGroup& gr
   if (!outcome.lives) {
     // With two regions only a delete that met no row can have missed one: a row that it met kept
     // all others out.
-    if (!standing.exists || !scope_.identity.OnlyTwo()) {
+    if (!standing.exists || NeedsTombstone(scope_, target, group)) {
       const ApplyUnit& unit = units_[group.steps.back().unit];
       PGDUET_RETURN_IF_ERROR(
           QueueRemoteTombstone(scope_, DeleteOf(unit, target, group), unit.vector));

@@ -116,8 +116,7 @@ absl::Status SetPath::Queue(const Segment& segment) {
   }
   for (Statement& statement : statements_) {
     const TableGroups& table = segment.tables[statement.table];
-    if (statement.kind == ChangeKind::kDelete && !scope_.identity.OnlyTwo())
-      AnnounceTombstones(table, statement.groups);
+    if (statement.kind == ChangeKind::kDelete) AnnounceTombstones(table, statement);
     statement.copied = statement.kind == ChangeKind::kInsert && scope_.copies != nullptr &&
                        scope_.copies->Trusts(table.table->oid, statement.groups.size());
     if (!statement.copied) PGDUET_RETURN_IF_ERROR(QueueStatement(table, statement));
@@ -199,17 +198,22 @@ absl::Status SetPath::QueueStatement(const TableGroups& table, Statement& statem
   return absl::OkStatus();
 }
 
-void SetPath::AnnounceTombstones(const TableGroups& table, const std::vector<size_t>& groups) {
-  for (const size_t index : groups) {
-    const KeyGroup& group = table.groups[index];
+// In groups of three and more: another stream's insert may be waiting for this very delete, and not
+// be seen by it. Else where an older tombstone is: what comes after this delete has not to do with
+// that one any more.
+void SetPath::AnnounceTombstones(const TableGroups& table, Statement& statement) {
+  statement.tombstones.resize(statement.groups.size());
+  for (size_t place = 0; place < statement.groups.size(); ++place) {
+    const KeyGroup& group = table.groups[statement.groups[place]];
+    if (!NeedsTombstone(scope_, *table.table, group)) continue;
     const KeyDelete one = DeleteOf(units_[group.steps.back().unit], *table.table, group);
     scope_.gate->Write(one.key, one.version);
+    statement.tombstones[place] = statement.any_tombstone = true;
   }
 }
 
-// In groups of three and more: another stream's insert may be waiting for this very delete, and not
-// be seen by it. Where no row was met there may be an older tombstone, which lost: it is decided
-// and logged by row, and must still be there.
+// Where no row was met there may be an older tombstone, which lost: it is decided and logged by
+// row, and must still be there.
 absl::Status SetPath::QueueRemoteTombstones(const TableGroups& table,
                                             const std::vector<size_t>& groups) {
   if (groups.empty()) return absl::OkStatus();
@@ -241,9 +245,7 @@ absl::StatusOr<std::vector<std::vector<size_t>>> SetPath::Collect(
     counter += statement.groups.size();
     if (statement.copied) continue;
     const PgResult& result = results[statement.result];
-    const bool needs_tombstones =
-        statement.kind == ChangeKind::kDelete && !scope_.identity.OnlyTwo();
-    if (result.affected() == wanted && !needs_tombstones) continue;
+    if (result.affected() == wanted && !statement.any_tombstone) continue;
     if (statement.kind == ChangeKind::kDelete) {
       PGDUET_RETURN_IF_ERROR(CollectDeletes(segment.tables[statement.table], statement, result));
       continue;
@@ -266,9 +268,14 @@ absl::Status SetPath::CollectDeletes(const TableGroups& table, const Statement& 
   std::vector<bool> touched(statement.groups.size());
   for (int row = 0; row < result.rows(); ++row) touched[result.Int(row, 0) - 1] = true;
   std::vector<size_t> gone;
-  for (size_t place = 0; place < touched.size(); ++place)
-    (touched[place] ? gone : left_[statement.table]).push_back(statement.groups[place]);
-  return scope_.identity.OnlyTwo() ? absl::OkStatus() : QueueRemoteTombstones(table, gone);
+  for (size_t place = 0; place < touched.size(); ++place) {
+    if (!touched[place]) {
+      left_[statement.table].push_back(statement.groups[place]);
+    } else if (statement.tombstones[place]) {
+      gone.push_back(statement.groups[place]);
+    }
+  }
+  return QueueRemoteTombstones(table, gone);
 }
 
 }  // namespace pgduet

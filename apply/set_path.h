@@ -40,6 +40,8 @@ class SetPath {
     ChangeKind kind = ChangeKind::kInsert;
     std::vector<int> carried;
     std::vector<size_t> groups;
+    std::vector<bool> tombstones;  // of a delete: which of the groups need one
+    bool any_tombstone = false;
     bool copied = false;
     size_t result = 0;
   };
@@ -49,7 +51,7 @@ class SetPath {
   absl::Status CopyRows(const TableGroups& table, const Statement& statement);
   void NoteInserted(const TableGroups& table, const Statement& statement);
   // Until the commit nobody who removes an older tombstone forgets these keys.
-  void AnnounceTombstones(const TableGroups& table, const std::vector<size_t>& groups);
+  void AnnounceTombstones(const TableGroups& table, Statement& statement);
   absl::Status QueueRemoteTombstones(const TableGroups& table, const std::vector<size_t>& groups);
   absl::Status CollectDeletes(const TableGroups& table, const Statement& statement,
                               const PgResult& result);

@@ -56,6 +56,10 @@ KeyDelete TruncateOf(const ApplyUnit& unit, const TargetTable& table) {
           .incarnation = unit.header.incarnation};
 }
 
+bool NeedsTombstone(const ApplyScope& scope, const TargetTable& table, const KeyGroup& group) {
+  return !scope.identity.OnlyTwo() || scope.registry.MayHaveTombstone({table.oid, group.key_hash});
+}
+
 absl::Status QueueRemoteTombstone(const ApplyScope& scope, const KeyDelete& one,
                                   const AppliedVector& vector) {
   scope.gate->Write(one.key, one.version);

@@ -30,6 +30,9 @@ absl::Status QueueTombstones(PgPipeline& pipeline, Oid table, const std::vector<
 KeyDelete DeleteOf(const ApplyUnit& unit, const TargetTable& table, const KeyGroup& group);
 KeyDelete TruncateOf(const ApplyUnit& unit, const TargetTable& table);
 
+// Whether a remote delete of this key that meets a row needs a tombstone. With two regions nothing
+// older can come after it; but a tombstone that is there already must give way to it.
+bool NeedsTombstone(const ApplyScope& scope, const TargetTable& table, const KeyGroup& group);
 // The same for one remote delete of an apply transaction: known to the registry first.
 absl::Status QueueRemoteTombstone(const ApplyScope& scope, const KeyDelete& one,
                                   const AppliedVector& vector);

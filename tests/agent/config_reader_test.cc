@@ -101,6 +101,8 @@ const Mistake kMistakes[] = {
     {"UnknownPolicy", "accounts: {}", "accounts: {policy: best}",
      "pgduet.yaml:6: tables.public.accounts.policy: unknown policy: 'best'; use last_write_wins, "
      "first_write_wins, region_priority, versions, merge, custom or error\n"},
+    {"BatchTransactions", "group: shop", "group: shop\napply: {batch_transactions: 10001}",
+     "apply.batch_transactions: not a number of transactions: '10001'; use 1 to 10000"},
     {"ConflictKeep", "group: shop", "group: shop\nconflict_log: {keep: 10s}",
      "conflict_log.keep: duration out of bounds: '10s'; use 1m to 3650d"},
     {"ConflictRows", "group: shop", "group: shop\nconflict_log: {max_rows: many}",
