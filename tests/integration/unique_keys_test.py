@@ -132,6 +132,24 @@ class TestTwoRegions:
             b.sql("INSERT INTO login VALUES (2, 2, 'y', NULL)")
         wait_everywhere(pair, "login", [(2, 2, "y", None, False)], [1])
 
+    def test_a_null_among_many_reads_none_of_them(self, pair):
+        """Also where rows are parked, and unique keys are searched: a NULL is equal to nothing."""
+        a, b = collide(pair)
+        rows = 20_000
+        a.sql(f"INSERT INTO city SELECT i FROM generate_series(10, {9 + rows}) i")
+        pair.wait_converged()
+
+        def statistics():
+            return b.sql("SELECT n_tup_ins, seq_tup_read, (SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'city_name_key') "
+                         "FROM pg_stat_user_tables WHERE relname = 'city'")[0]
+        wait_until(lambda: statistics()[0] >= rows, "the statistics of what has arrived")
+        inserted, scanned, searched = statistics()
+        a.sql("INSERT INTO city SELECT i FROM generate_series(1000000, 1000009) i")
+        pair.wait_converged()
+        wait_until(lambda: statistics()[0] >= inserted + 10, "the statistics of ten more")
+        assert parked_keys(b, "city") == [1]
+        assert statistics()[1] - scanned < rows and statistics()[2] - searched < rows
+
     def test_a_row_that_meets_rows_on_several_keys(self, pair):
         a, b = pair["a"], pair["b"]
         with pair.paused():
