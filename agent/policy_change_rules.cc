@@ -8,6 +8,8 @@
 namespace pgduet {
 namespace {
 
+constexpr char kParked[] = "rows of a changed table are parked";
+
 using Holds = std::function<bool(const RegionNotices&)>;
 
 // The regions of which it does not hold, for people; empty: it holds of all others.
@@ -40,6 +42,7 @@ NextStep Coordinate(const ChangeView& view) {
       });
       if (!unready.empty()) return {ChangeStep::kWait, 0, "not told of this set yet: " + unready};
       if (!view.caught_up) return {ChangeStep::kWait, 0, "this region catches up first"};
+      if (view.parked) return {ChangeStep::kWait, 0, kParked};
       return {ChangeStep::kGo};
     }
     case ChangeState::kGoing:
@@ -49,8 +52,9 @@ NextStep Coordinate(const ChangeView& view) {
       const std::string missing = Without(view, fenced);
       if (view.overdue) {
         return {ChangeStep::kAbort, view.change,
-                missing.empty() ? "time was over: the gate of the first region"
-                                : "time was over: no mark of " + missing};
+                !missing.empty() ? "time was over: no mark of " + missing
+                : view.parked    ? std::string(kParked)
+                                 : "time was over: the gate of the first region"};
       }
       if (!missing.empty()) return {ChangeStep::kWait, view.change, "no mark of " + missing};
       if (view.undecided)
@@ -58,6 +62,7 @@ NextStep Coordinate(const ChangeView& view) {
       if (view.state == ChangeState::kGoing) return {ChangeStep::kFence, view.change};
       if (!view.noted || !view.swept)
         return {ChangeStep::kWait, view.change, "capture and sweep of this region"};
+      if (view.parked) return {ChangeStep::kWait, view.change, kParked};
       return {ChangeStep::kVote, view.change};
     }
     case ChangeState::kVoted:
@@ -117,6 +122,7 @@ NextStep TakePart(const ChangeView& view) {
       });
       if (!missing.empty()) return {ChangeStep::kWait, view.change, "no mark of " + missing};
       if (!view.durable) return {ChangeStep::kWait, view.change, "the mark on its way to the log"};
+      if (view.parked) return {ChangeStep::kWait, view.change, kParked};
       return {ChangeStep::kSwitch, view.change};
     }
   }

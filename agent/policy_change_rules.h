@@ -45,6 +45,9 @@ struct ChangeView {
   bool swept = false;      // no delete from before may still have missed a row
   bool durable = false;    // our mark, and all before it, is on the log
   bool undecided = false;  // siblings stand in a changed table, and may not be discarded
+  // Rows of a changed table are parked here. The first region has seen all writes when it decides:
+  // when it has none then, those of the others are on their way back.
+  bool parked = false;
   std::map<Rank, RegionNotices> peers;  // all others; of self what it said
 };
 

@@ -193,6 +193,9 @@ absl::Status PolicyChanger::LookAround(const EnginePlace& engine) {
                                   "ANY($1::oid[]) AND unswept IS NOT NULL AND unswept < $2::xid8)",
                                   {target_->oids, own_->fence_xid}));
   }
+  PGDUET_ASSIGN_OR_RETURN(
+      view_.parked,
+      Holds("EXISTS (SELECT FROM pgduet.parked WHERE relation = ANY($1::oid[]))", {target_->oids}));
   const bool decides = identity_.rank == kPolicyCoordinator &&
                        (view_.state == ChangeState::kGoing || view_.state == ChangeState::kFenced);
   if (decides && !own_->discard_siblings) {

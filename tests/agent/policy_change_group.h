@@ -207,6 +207,7 @@ class PolicyChangeGroup {
     view.swept = Chance(50);
     view.durable = Chance(50);
     view.undecided = wild && Chance(1);
+    view.parked = Chance(20);
     view.peers = region.notices;
     for (auto& [peer, notices] : view.peers) {
       notices.go_overdue = wild && Chance(2);

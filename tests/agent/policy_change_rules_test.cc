@@ -126,6 +126,32 @@ TEST(PolicyChangeRulesTest, TheFirstRegionDecidesAfterAllMarksAndNotWithSiblings
   EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kAbort);
 }
 
+TEST(PolicyChangeRulesTest, ParkedRowsComeBackFirst) {
+  ChangeView first = Ready(0);
+  first.parked = true;
+  EXPECT_EQ(NextPolicyStep(first).step, ChangeStep::kWait);
+  EXPECT_EQ(NextPolicyStep(first).reason, "rows of a changed table are parked");
+  first.parked = false;
+  EXPECT_EQ(NextPolicyStep(first).step, ChangeStep::kGo);
+  // They were parked between its "go" and the last mark.
+  first = Asked(0, 5);
+  first.state = ChangeState::kFenced;
+  first.change = 5;
+  first.peers[1].fenced = first.peers[2].fenced = 5;
+  EXPECT_EQ(NextPolicyStep(first).step, ChangeStep::kVote);
+  first.parked = true;
+  EXPECT_EQ(NextPolicyStep(first).step, ChangeStep::kWait);
+  first.overdue = true;
+  EXPECT_EQ(NextPolicyStep(first).step, ChangeStep::kAbort);
+  // The first region has decided that none are: here they are on their way back.
+  ChangeView other = Voted(1, 5);
+  other.peers[0].committed = other.peers[2].fenced = 5;
+  other.parked = true;
+  EXPECT_EQ(NextPolicyStep(other).step, ChangeStep::kWait);
+  other.parked = false;
+  EXPECT_EQ(NextPolicyStep(other).step, ChangeStep::kSwitch);
+}
+
 TEST(PolicyChangeRulesTest, TheFirstRegionTakesItBackWhenOneRefusesOrTimeIsOver) {
   ChangeView view = Asked(0, 5);
   view.state = ChangeState::kGoing;

@@ -11,7 +11,7 @@ import pytest
 
 from harness import configuration
 from harness.agent import binary
-from harness.waiting import wait_until
+from harness.waiting import wait_until, wait_until_equal
 
 SCHEMA = """
 CREATE TABLE item (id int PRIMARY KEY, n bigint NOT NULL DEFAULT 0, extra bigint NOT NULL DEFAULT 0, note text);
@@ -342,6 +342,22 @@ def test_siblings_are_not_lost_without_a_word(make_group):
     Change(group, LAST).begin().succeed()
     settled(group)
     assert group["b"].rows("item", "note") == [("both",)]
+
+
+def test_parked_rows_come_back_before_nobody_looks_after_them(make_group):
+    parks = {**LAST, "public.city": {"on_unique": "park_loser"}}
+    group = make_group(["a", "b"], schema=SCHEMA + "CREATE TABLE city (id int PRIMARY KEY, name text UNIQUE);", tables=parks)
+    group.write_late([("a", "INSERT INTO city VALUES (1, 'nyc')"), ("b", "INSERT INTO city VALUES (2, 'nyc')")])
+    for region in group:
+        wait_until_equal(lambda r=region: r.sql("SELECT count(*) FROM pgduet.parked"), [(1,)], "the parked row")
+    change = Change(group, {**LAST, "public.city": {}}).begin()
+    wait_until(lambda: "rows of a changed table are parked" in group["a"].pgduet("policy status").stdout, "what it waits for")
+    group["b"].sql("UPDATE city SET name = 'rome' WHERE id = 2")  # no gate is closed
+    change.succeed()
+    settled(group)
+    assert_clean(group)
+    for region in group:
+        assert region.rows("city") == [(1, "nyc"), (2, "rome")] and region.sql("SELECT count(*) FROM pgduet.parked") == [(0,)]
 
 
 class TestFile:
