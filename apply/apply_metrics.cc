@@ -50,6 +50,8 @@ struct ApplyMetrics::Families {
         orphan_checks(Make(prometheus::BuildGauge(), r, "pgduet_orphan_checks",
                            "Parents whose children are still to be looked at, or to be dealt "
                            "with by another region.")),
+        parked_rows(Make(prometheus::BuildGauge(), r, "pgduet_parked_rows",
+                         "Rows that wait for a value of a unique key.")),
         closed_time_age(
             Make(prometheus::BuildGauge(), r, "pgduet_closed_time_age_seconds",
                  "Age of the newest commit time below which nothing of this region is to come.")),
@@ -77,6 +79,7 @@ struct ApplyMetrics::Families {
   prometheus::Family<prometheus::Gauge>& siblings;
   prometheus::Family<prometheus::Gauge>& unswept;
   prometheus::Family<prometheus::Gauge>& orphan_checks;
+  prometheus::Family<prometheus::Gauge>& parked_rows;
   prometheus::Family<prometheus::Gauge>& closed_time_age;
   prometheus::Family<prometheus::Gauge>& conflict_log_rows;
   prometheus::Family<prometheus::Gauge>& conflict_log_bytes;
@@ -168,6 +171,10 @@ void ApplyMetrics::OrphanChecks(size_t count) {
 
 void ApplyMetrics::ClosedTimeAge(double seconds) {
   families_->closed_time_age.Add({}).Set(std::max(0.0, seconds));
+}
+
+void ApplyMetrics::ParkedRows(size_t count) {
+  families_->parked_rows.Add({}).Set(static_cast<double>(count));
 }
 
 void ApplyMetrics::ConflictLog(int64_t rows, int64_t bytes) {

@@ -44,6 +44,7 @@ class ApplyMetrics {
   void RowsWithSiblings(std::string_view policy, size_t count);
   void UnsweptTombstones(size_t count);
   void OrphanChecks(size_t count);
+  void ParkedRows(size_t count);
   void ClosedTimeAge(double seconds);
   void ConflictLog(int64_t rows, int64_t bytes);
   // `reason`: "age" or "count".

@@ -112,7 +112,15 @@ absl::Status Housekeeper::Round(absl::Time now) {
   PGDUET_RETURN_IF_ERROR(retention_.Step(*connection_, now));
   if (now - trimmed_at_ < absl::Seconds(10)) return absl::OkStatus();
   trimmed_at_ = now;
+  PGDUET_RETURN_IF_ERROR(CountParked());
   return TrimProgress();
+}
+
+absl::Status Housekeeper::CountParked() {
+  PGDUET_ASSIGN_OR_RETURN(const PgResult parked,
+                          connection_->Query("SELECT count(*) FROM pgduet.parked"));
+  metrics_.ParkedRows(static_cast<size_t>(parked.Int(0, 0)));
+  return absl::OkStatus();
 }
 
 absl::Status Housekeeper::Sample(bool store) {

@@ -45,6 +45,7 @@ class Housekeeper {
   void ForgetRemoved(Lsn flushed);
   absl::Status RemoveSettledStates(absl::Time now);
   absl::Status CountSiblings();
+  absl::Status CountParked();
   absl::Status TrimProgress();
   // Up to where the origin's deletes are stable: every other region has told us that it has them
   // (commit_lsn), and that nothing older is to come from it (below commit_time). Incarnation 0:

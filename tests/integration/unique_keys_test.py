@@ -203,6 +203,7 @@ class TestTwoRegions:
         collide(pair)
         listed = pair["a"].pgduet("parked list").stdout
         assert "public.city" in listed and "city_name_key" in listed
+        wait_until(lambda: pair["a"].agent.metric("pgduet_parked_rows") == 1, "the metric")
 
 
 def test_without_the_setting_the_stream_stops(group_on):
