@@ -50,6 +50,8 @@ struct ApplyMetrics::Families {
         orphan_checks(Make(prometheus::BuildGauge(), r, "pgduet_orphan_checks",
                            "Parents whose children are still to be looked at, or to be dealt "
                            "with by another region.")),
+        out_of_range(Make(prometheus::BuildCounter(), r, "pgduet_apply_counters_out_of_range_total",
+                          "Merged counters whose sum is beyond their type.")),
         parked_rows(Make(prometheus::BuildGauge(), r, "pgduet_parked_rows",
                          "Rows that wait for a value of a unique key.")),
         closed_time_age(
@@ -79,6 +81,7 @@ struct ApplyMetrics::Families {
   prometheus::Family<prometheus::Gauge>& siblings;
   prometheus::Family<prometheus::Gauge>& unswept;
   prometheus::Family<prometheus::Gauge>& orphan_checks;
+  prometheus::Family<prometheus::Counter>& out_of_range;
   prometheus::Family<prometheus::Gauge>& parked_rows;
   prometheus::Family<prometheus::Gauge>& closed_time_age;
   prometheus::Family<prometheus::Gauge>& conflict_log_rows;
@@ -112,6 +115,8 @@ void ApplyMetrics::Committed(Rank origin, const ApplyCounts& counts) {
         .Increment(static_cast<double>(count));
   }
   families_->slow_rows.Add({{"origin", name}}).Increment(static_cast<double>(counts.slow_rows));
+  families_->out_of_range.Add({{"origin", name}})
+      .Increment(static_cast<double>(counts.out_of_range));
   for (const auto& [what, count] : counts.conflicts) {
     families_->conflicts
         .Add({{"origin", name},

@@ -32,6 +32,8 @@ struct ApplyCounts {
   uint64_t deletes = 0;
   uint64_t truncates = 0;
   uint64_t slow_rows = 0;
+  uint64_t out_of_range = 0;       // merged counters that show the bound of their type
+  std::string out_of_range_table;  // of the last one
   std::map<std::pair<ConflictKind, Decision>, uint64_t> conflicts;
 };
 

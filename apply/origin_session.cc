@@ -452,6 +452,7 @@ void OriginSession::Committed(const Pending& last, const ApplyCounts& counts, ab
   shared_.set_progress(applied_, last.offset, in_effect_up_to_);
   unflushed_.push_back({.offset = last.offset, .through = header.through_lsn, .written = {}});
   const absl::Time now = absl::Now();
+  WarnOutOfRange(counts, now);
   const auto seconds = [](absl::Duration duration) { return absl::ToDoubleSeconds(duration); };
   shared_.metrics.Committed(shared_.options.origin, counts);
   shared_.metrics.TransactionLag(
@@ -461,6 +462,20 @@ void OriginSession::Committed(const Pending& last, const ApplyCounts& counts, ab
        .hold = seconds(apply_begin - read_at),
        .apply = seconds(now - apply_begin),
        .end_to_end = seconds(now - ToAbslTime(header.commit_time))});
+}
+
+// Nobody stops, and nothing is lost: but whoever looks at the column reads something else.
+void OriginSession::WarnOutOfRange(const ApplyCounts& counts, absl::Time now) {
+  constexpr absl::Duration kPause = absl::Minutes(1);
+  if (counts.out_of_range == 0 || now - out_of_range_warned_ < kPause) return;
+  out_of_range_warned_ = now;
+  LogWarning("apply", "a counter shows the bound of its type",
+             NamedError(absl::StatusCode::kOutOfRange, "counter_out_of_range",
+                        "the sum of all increments is beyond the column's type: table=" +
+                            counts.out_of_range_table,
+                        "Give the column a wider type in all regions, or take something away: the "
+                        "sum is kept, and shows again when it fits."),
+             {{"origin", shared_.identity.NameOf(shared_.options.origin)}});
 }
 
 // Commits are asynchronous: the log is told only what a crash of this database cannot take back.

@@ -83,6 +83,7 @@ class OriginSession {
   absl::Status Retrying(const std::function<absl::Status(Grouping)>& attempt, Grouping grouping);
   void Committed(const Pending& last, const ApplyCounts& counts, absl::Time read_at,
                  absl::Time apply_begin);
+  void WarnOutOfRange(const ApplyCounts& counts, absl::Time now);
   absl::Status ReportDurable();
   ApplyScope Scope();
 
@@ -103,6 +104,7 @@ class OriginSession {
   };
   std::deque<Unflushed> unflushed_;
   absl::Time durable_reported_ = absl::InfinitePast();
+  absl::Time out_of_range_warned_ = absl::InfinitePast();
   absl::Time heartbeat_stored_ = absl::InfinitePast();
   CommitTime in_effect_up_to_ = 0;
   bool decoder_is_late_ = false;

@@ -179,6 +179,10 @@ absl::Status PolicyPath::Decide(const TableGroups& table, const RowEngine& engin
                                          scope_.identity, row.visible));
       outcome.shown = RowEngine::WhatShows(write, stood, row.visible);
     }
+    if (outcome.overflow) {
+      ++counts_.out_of_range;
+      counts_.out_of_range_table = table.table->quoted;
+    }
     row.merged = engine.shape().policy.kind == PolicyKind::kMerge &&
                  (outcome.concurrent || outcome.shown == Shown::kMerged);
     const bool missing = nothing_known && write.kind != ChangeKind::kInsert;

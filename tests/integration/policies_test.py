@@ -43,11 +43,12 @@ def test_writes_on_all_sides_of_a_cut_converge(make_group, seeded_random, region
         assert_same_versions(group)
 
 
-def test_agents_are_killed_while_every_policy_works(make_group, seeded_random):
-    group = make_group(["a", "b"], schema=SCHEMA, tables=tables(["a", "b"]))
+@pytest.mark.parametrize("regions", ["ab", "abc"])
+def test_agents_are_killed_while_every_policy_works(make_group, seeded_random, regions):
+    group = make_group(list(regions), schema=SCHEMA, tables=tables(list(regions)))
     with PolicyLoad(group, seeded_random) as load:
         for _ in range(8):
-            agent = group[seeded_random.choice("ab")].agent
+            agent = group[seeded_random.choice(regions)].agent
             before = load.writes
             wait_until(lambda: load.writes > before + 10, "writes")
             agent.kill()
@@ -149,6 +150,8 @@ class TestMerge:
         group.wait_converged()
         group.write_late([("a", "UPDATE merged SET n = n + 7"), ("b", "UPDATE merged SET n = n + 7")])
         assert self.merged(group, "n") == 9223372036854775807
+        wait_until(lambda: any(r.agent.log_lines("counter_out_of_range") and r.agent.metric("pgduet_apply_counters_out_of_range_total") >= 1
+                               for r in group), "the region where the two met to tell")
         group.write_late([("a", "UPDATE merged SET c = 'on'"), ("b", "UPDATE merged SET n = n - 100")])
         group.assert_equal("public.merged")
 
