@@ -64,6 +64,7 @@ struct Config {
   int64_t batch_transactions = 1000;
   absl::Duration conflict_keep = absl::Hours(24 * 90);
   int64_t conflict_max_rows = 1'000'000;
+  bool conflict_topic = false;
   std::vector<TableConfig> tables;  // sorted by schema and name
 
   // nullptr when the group has no such region.

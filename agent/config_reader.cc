@@ -247,6 +247,7 @@ class ConfigReader {
       Problem(0, "tables", "no table is listed", "name at least one, as public.accounts: {}");
     }
     for (const RegionConfig& region : config.regions) CheckRegion(region);
+    CheckConflictTopic();
     if (parsed_.problems.empty() && CanonicalPolicyText(config).size() > kPolicyTextBytesMax) {
       Problem(0, "tables", "all names and policies together are too long to travel",
               "list fewer tables, or name fewer columns");
@@ -315,6 +316,11 @@ class ConfigReader {
                           first->second->line),
               "give both the same policy, or rename one");
     }
+  }
+
+  void CheckConflictTopic() {
+    if (!parsed_.config.conflict_topic || parsed_.config.transport == TransportKind::kKafka) return;
+    Problem(0, "conflict_log.topic", "there is no Kafka with 'transport: direct'", "remove it");
   }
 
   void CheckRegion(const RegionConfig& region) {

@@ -166,6 +166,13 @@ Fault AssignConflictMaxRows(const std::string& value, SettingScope& scope) {
   return std::nullopt;
 }
 
+Fault AssignConflictTopic(const std::string& value, SettingScope& scope) {
+  if (value != "true" && value != "false")
+    return SettingFault{fmt::format("not a truth value: '{}'", value), "use true or false"};
+  scope.config.conflict_topic = value == "true";
+  return std::nullopt;
+}
+
 Fault AssignBatchTransactions(const std::string& value, SettingScope& scope) {
   int64_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
@@ -299,6 +306,11 @@ const Setting kSettings[] = {
      "oldest. An entry "
      "holds both rows: it is about as large as they are.",
      AssignConflictMaxRows},
+    {"conflict_log/topic", false, "`true` or `false`", "false", "true",
+     "With `transport: kafka`: each entry is also sent, as JSON, to the topic "
+     "`pgduet.GROUP.REGION.conflicts` of the region's brokers, at least once. Rows of all tables "
+     "can be read there by whoever may read the topic.",
+     AssignConflictTopic},
     {"tables", true, "mapping", "", "",
      "The tables that replicate, by name with schema. A name with upper-case letters, dots or "
      "other signs is written with "

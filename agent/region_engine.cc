@@ -17,6 +17,7 @@
 #include "base/thread_name.h"
 #include "capture/capture_run.h"
 #include "transport/kafka_admin.h"
+#include "transport/kafka_feed.h"
 #include "transport/kafka_log.h"
 
 namespace pgduet {
@@ -98,6 +99,7 @@ RegionEngine::RegionEngine(ActivePolicies active, const RegionConfig& region,
   for (const RegionConfig& peer : config_.regions) {
     if (peer.rank != identity_.rank) AddPeer(peer);
   }
+  if (config_.conflict_topic) AddConflictFeed();
 }
 
 RegionEngine::~RegionEngine() { Stop(); }
@@ -133,18 +135,36 @@ void RegionEngine::AddPeer(const RegionConfig& peer) {
     make_reader = [direct = direct_peers_.back().get()] { return direct->MakeReader(); };
   }
   appliers_.push_back(std::make_unique<OriginApplier>(
-      OriginApplier::Options{.conninfo = region_.postgres,
-                             .origin = peer.rank,
-                             .policy_hash = PolicyHash(config_),
-                             .policy_text = CanonicalPolicyText(config_),
-                             .previous_policy_hash = previous_policy_hash_,
-                             .changed_tables = changed_tables_,
-                             .max_clock_skew = config_.max_clock_skew,
-                             .batch_transactions_max =
-                                 static_cast<size_t>(config_.batch_transactions)},
+      OriginApplier::Options{
+          .conninfo = region_.postgres,
+          .origin = peer.rank,
+          .policy_hash = PolicyHash(config_),
+          .policy_text = CanonicalPolicyText(config_),
+          .previous_policy_hash = previous_policy_hash_,
+          .changed_tables = changed_tables_,
+          .max_clock_skew = config_.max_clock_skew,
+          .batch_transactions_max = static_cast<size_t>(config_.batch_transactions)},
       identity_, policies_, applied_, history_, registry_, parking_, foreign_keys_, watch_,
       std::move(make_reader), apply_metrics_));
   applier_names_.push_back(peer.name);
+}
+
+void RegionEngine::AddConflictFeed() {
+  const auto send = [this, feed = std::shared_ptr<KafkaFeed>()](
+                        const std::vector<ConflictFeed::Entry>& entries) mutable -> absl::Status {
+    if (feed == nullptr) {
+      PGDUET_ASSIGN_OR_RETURN(feed,
+                              KafkaFeed::Open(LogOptions(config_, region_, region_).kafka,
+                                              ConflictTopicName(config_.group, region_.name)));
+    }
+    std::vector<FeedMessage> messages;
+    for (const ConflictFeed::Entry& one : entries) messages.push_back({one.key, one.value});
+    const absl::Status status = feed->Send(messages);
+    if (!status.ok()) feed.reset();
+    return status;
+  };
+  conflict_feed_ =
+      std::make_unique<ConflictFeed>(region_.postgres, identity_, send, apply_metrics_);
 }
 
 // A topic's settings can be changed under us: what would lose records or their order is not used.
@@ -179,6 +199,7 @@ absl::Status RegionEngine::Start() {
   for (auto& applier : appliers_) applier->Start();
   housekeeper_.Start();
   orphans_.Start();
+  if (conflict_feed_ != nullptr) conflict_feed_->Start();
   lag_thread_ = std::jthread([this](std::stop_token stop) { WatchLag(std::move(stop)); });
   return absl::OkStatus();
 }
@@ -190,6 +211,7 @@ void RegionEngine::Stop() {
   for (auto& peer : direct_peers_) peer->Stop();
   housekeeper_.Stop();
   orphans_.Stop();
+  if (conflict_feed_ != nullptr) conflict_feed_->Stop();
   capture_thread_.request_stop();
   if (capture_thread_.joinable()) capture_thread_.join();
   if (lag_thread_.joinable()) lag_thread_.join();

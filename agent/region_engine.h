@@ -16,6 +16,7 @@
 #include "agent/policy_changer.h"
 #include "apply/applied_state.h"
 #include "apply/apply_metrics.h"
+#include "apply/conflict_feed.h"
 #include "apply/coverage_history.h"
 #include "apply/delete_journal.h"
 #include "apply/housekeeper.h"
@@ -51,6 +52,7 @@ class RegionEngine {
  private:
   CaptureOptions OwnCapture() const;
   void AddPeer(const RegionConfig& peer);
+  void AddConflictFeed();
   absl::Status CheckTopic(const RegionConfig& owner) const;
   void WatchLag(std::stop_token stop);
 
@@ -76,6 +78,7 @@ class RegionEngine {
   std::vector<std::string> applier_names_;
   Housekeeper housekeeper_;
   OrphanWatch orphans_;
+  std::unique_ptr<ConflictFeed> conflict_feed_;  // null: the log has no topic
   std::jthread capture_thread_;
   std::jthread lag_thread_;
 };

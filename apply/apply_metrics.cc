@@ -52,6 +52,9 @@ struct ApplyMetrics::Families {
                            "with by another region.")),
         out_of_range(Make(prometheus::BuildCounter(), r, "pgduet_apply_counters_out_of_range_total",
                           "Merged counters whose sum is beyond their type.")),
+        conflict_topic_behind(Make(prometheus::BuildGauge(), r,
+                                   "pgduet_conflict_topic_behind_entries",
+                                   "Entries of pgduet.conflict that its topic has not yet.")),
         parked_rows(Make(prometheus::BuildGauge(), r, "pgduet_parked_rows",
                          "Rows that wait for a value of a unique key.")),
         closed_time_age(
@@ -82,6 +85,7 @@ struct ApplyMetrics::Families {
   prometheus::Family<prometheus::Gauge>& unswept;
   prometheus::Family<prometheus::Gauge>& orphan_checks;
   prometheus::Family<prometheus::Counter>& out_of_range;
+  prometheus::Family<prometheus::Gauge>& conflict_topic_behind;
   prometheus::Family<prometheus::Gauge>& parked_rows;
   prometheus::Family<prometheus::Gauge>& closed_time_age;
   prometheus::Family<prometheus::Gauge>& conflict_log_rows;
@@ -180,6 +184,10 @@ void ApplyMetrics::ClosedTimeAge(double seconds) {
 
 void ApplyMetrics::ParkedRows(size_t count) {
   families_->parked_rows.Add({}).Set(static_cast<double>(count));
+}
+
+void ApplyMetrics::ConflictTopicBehind(int64_t entries) {
+  families_->conflict_topic_behind.Add({}).Set(static_cast<double>(entries));
 }
 
 void ApplyMetrics::ConflictLog(int64_t rows, int64_t bytes) {

@@ -45,6 +45,7 @@ class ApplyMetrics {
   void UnsweptTombstones(size_t count);
   void OrphanChecks(size_t count);
   void ParkedRows(size_t count);
+  void ConflictTopicBehind(int64_t entries);
   void ClosedTimeAge(double seconds);
   void ConflictLog(int64_t rows, int64_t bytes);
   // `reason`: "age" or "count".

@@ -5,7 +5,7 @@
 
 namespace pgduet {
 
-inline constexpr int kSidecarVersion = 4;
+inline constexpr int kSidecarVersion = 5;
 std::string_view SidecarSql();
 
 }  // namespace pgduet

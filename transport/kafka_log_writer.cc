@@ -22,6 +22,10 @@ std::string TopicName(std::string_view group, std::string_view region, std::stri
   return fmt::format("pgduet.{}.{}.{}", group, region, set);
 }
 
+std::string ConflictTopicName(std::string_view group, std::string_view region) {
+  return TopicName(group, region, "conflicts");
+}
+
 KafkaLogWriter::KafkaLogWriter(KafkaLogOptions options) : options_(std::move(options)) {}
 
 absl::StatusOr<std::unique_ptr<KafkaLogWriter>> KafkaLogWriter::Open(KafkaLogOptions options) {

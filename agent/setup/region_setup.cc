@@ -392,6 +392,8 @@ absl::Status RegionSetup::MakeTopic() {
   const std::string topic = TopicName(config_.group, region_.name, config_.set);
   if (dry_run_) {
     fmt::print("-- on Kafka: topic {} with one partition, cleanup.policy=delete\n", topic);
+    if (config_.conflict_topic)
+      fmt::print("-- on Kafka: topic {}\n", ConflictTopicName(config_.group, region_.name));
     return absl::OkStatus();
   }
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaAdmin> admin,
@@ -402,8 +404,19 @@ absl::Status RegionSetup::MakeTopic() {
       admin->CreateTopic(topic, {.retention = config_.kafka_retention_min,
                                  .replication_factor = config_.kafka_replication_factor}));
   Say(fmt::format("topic {} is in place", topic));
+  if (config_.conflict_topic) PGDUET_RETURN_IF_ERROR(MakeConflictTopic(*admin));
   const std::vector<absl::Status> wrong = admin->CheckTopic(topic, config_.kafka_retention_min);
   return wrong.empty() ? absl::OkStatus() : wrong.front();
+}
+
+// For others, who may want it in another form: one that exists is left as it is.
+absl::Status RegionSetup::MakeConflictTopic(KafkaAdmin& admin) {
+  const std::string topic = ConflictTopicName(config_.group, region_.name);
+  PGDUET_RETURN_IF_ERROR(
+      admin.CreateTopic(topic, {.retention = config_.conflict_keep,
+                                .replication_factor = config_.kafka_replication_factor}));
+  Say(fmt::format("topic {} is in place", topic));
+  return absl::OkStatus();
 }
 
 }  // namespace pgduet

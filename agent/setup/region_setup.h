@@ -12,6 +12,7 @@
 
 #include "agent/config.h"
 #include "base/pg_connection.h"
+#include "transport/kafka_admin.h"
 
 namespace pgduet {
 
@@ -38,6 +39,7 @@ class RegionSetup {
   absl::Status MakeSlotsAndIdentity();
   absl::Status UpdateRegions();
   absl::Status MakeTopic();
+  absl::Status MakeConflictTopic(KafkaAdmin& admin);
   // Runs (or prints) one statement on the admin connection; `done` describes it to the user.
   absl::Status Do(const std::string& sql, const std::string& done);
   absl::Status CreateSlot(const std::string& slot);

@@ -376,5 +376,11 @@ BEGIN
     USING HINT = 'Try the transaction again.', ERRCODE = 'lock_not_available';
 END $function$;
 
+-- Version 5. Up to which entry the conflict log was sent to its topic (conflict_log.topic).
+CREATE TABLE IF NOT EXISTS pgduet.conflict_topic (
+  singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+  id        bigint NOT NULL
+);
+
 -- What this file makes is of this version (schemas/sidecar.h).
-UPDATE pgduet.identity SET schema_version = 4 WHERE schema_version < 4;
+UPDATE pgduet.identity SET schema_version = 5 WHERE schema_version < 5;

@@ -107,6 +107,8 @@ const Mistake kMistakes[] = {
      "conflict_log.keep: duration out of bounds: '10s'; use 1m to 3650d"},
     {"ConflictRows", "group: shop", "group: shop\nconflict_log: {max_rows: many}",
      "conflict_log.max_rows: not a number of rows: 'many'"},
+    {"ConflictTopic", "group: shop", "group: shop\nconflict_log: {topic: maybe}",
+     "conflict_log.topic: not a truth value: 'maybe'; use true or false"},
     {"ClockSkew", "group: shop", "group: shop\ndefaults: {max_clock_skew: 2h}",
      "duration out of bounds: '2h'; use 100ms to 1h"},
     {"Duration", "group: shop", "group: shop\nkafka: {retention_min: week}",

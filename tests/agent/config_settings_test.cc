@@ -27,6 +27,7 @@ TEST(ConfigSettingsTest, TheDefaultsOfTheTableAreThoseOfTheStructs) {
     config.max_clock_skew = config.kafka_retention_min = absl::ZeroDuration();
     config.conflict_keep = absl::ZeroDuration();
     config.conflict_max_rows = config.batch_transactions = 0;
+    config.conflict_topic = true;
     PolicyDraft policy;
     SettingScope scope{config, &region, &policy};
     const Setting* setting = FindSetting(path);
@@ -51,6 +52,8 @@ TEST(ConfigSettingsTest, TheDefaultsOfTheTableAreThoseOfTheStructs) {
   EXPECT_EQ(std::get<RegionConfig>(assigned("regions/*/http")).http, RegionConfig().http);
   EXPECT_EQ(std::get<Config>(assigned("apply/batch_transactions")).batch_transactions,
             defaults.batch_transactions);
+  EXPECT_EQ(std::get<Config>(assigned("conflict_log/topic")).conflict_topic,
+            defaults.conflict_topic);
   EXPECT_EQ(std::get<Config>(assigned("conflict_log/keep")).conflict_keep, defaults.conflict_keep);
   EXPECT_EQ(std::get<Config>(assigned("conflict_log/max_rows")).conflict_max_rows,
             defaults.conflict_max_rows);

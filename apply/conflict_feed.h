@@ -1,0 +1,59 @@
+// The conflict log for others: each entry of pgduet.conflict is sent once it is committed, in the
+// order of ids, at least once.
+//
+// Ids are given out before their transactions commit. What lies up to the newest id of a moment is
+// complete when all that ran at that moment has ended: who writes entries has a transaction id
+// before it takes an id. So the place, pgduet.conflict_topic, is one id. One thread, "conflicts".
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <absl/status/status.h>
+
+#include "apply/apply_metrics.h"
+#include "apply/coverage_history.h"
+#include "apply/region_identity.h"
+#include "base/pg_connection.h"
+
+namespace pgduet {
+
+class ConflictFeed {
+ public:
+  struct Entry {
+    std::string key;    // {"table": ..., "key": ...}
+    std::string value;  // the entry as JSON; docs/operations/conflicts.md
+  };
+  // Returns when all are where they shall be. Called on the feed's thread only.
+  using Sink = std::function<absl::Status(const std::vector<Entry>&)>;
+
+  ConflictFeed(std::string conninfo, const RegionIdentity& identity, Sink sink,
+               ApplyMetrics& metrics);
+  ~ConflictFeed() { Stop(); }
+  void Start();
+  void Stop();
+
+ private:
+  void Run(std::stop_token stop);
+  absl::Status Open();
+  absl::Status Round(const std::stop_token& stop);
+  absl::Status LookForEnd();
+  absl::StatusOr<bool> EndIsComplete();
+  absl::StatusOr<bool> SendPage();
+  absl::Status StorePlace(int64_t id);
+
+  const std::string conninfo_;
+  const RegionIdentity& identity_;
+  const Sink sink_;
+  ApplyMetrics& metrics_;
+  std::unique_ptr<PgConnection> connection_;
+  int64_t place_ = 0;  // sent up to here
+  int64_t end_ = 0;    // the newest id when looked at; place_: nothing is to be sent
+  FullXid ended_ = 0;  // when all transactions below have ended, everything up to end_ is there
+  std::jthread thread_;
+};
+
+}  // namespace pgduet
