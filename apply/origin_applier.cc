@@ -3,6 +3,7 @@
 #include <absl/time/clock.h>
 
 #include "apply/origin_session.h"
+#include "apply/refused_statement.h"
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/named_error.h"
@@ -124,7 +125,7 @@ void OriginApplier::Run(std::stop_token stop) {
                          absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
     if (passing) {
       SetState("reconnecting", status);
-      metrics_.Retried(options_.origin, absl::IsAborted(status) ? "conflict" : "connection");
+      metrics_.Retried(options_.origin, RetryReason(status));
       LogWarning("apply", "stream interrupted", status, {{"origin", origin}});
       if (ErrorName(status) == "decoder_behind") (void)barrier_.Wait(absl::Seconds(30), stop);
       SleepFor(backoff.Next(), stop);

@@ -26,11 +26,6 @@ constexpr absl::Duration kBacklog = absl::Milliseconds(20);
 
 bool IsConstraint(const absl::Status& status) { return SqlState(status).starts_with("23"); }
 
-std::string RetryReason(const absl::Status& status) {
-  const std::string name = ErrorName(status);
-  return name == "decoder_behind" || name == "copy_refused" ? name : "conflict";
-}
-
 }  // namespace
 
 ApplyScope OriginSession::Scope() {
@@ -136,7 +131,8 @@ absl::Status OriginSession::Work(Grouping grouping, bool after_refusal,
     shared_.metrics.QueueBytes(shared_.options.origin, pump_->queued_bytes());
     if (!batch.empty()) {
       gathers_ = false;
-      PGDUET_RETURN_IF_ERROR(HoldBack(batch.back(), HighestTime(batch)));
+      PGDUET_RETURN_IF_ERROR(
+          hold_back_.Wait(*session_, batch.back().chunks.front().vector, HighestTime(batch)));
       shared_.set_state("running");
       const bool large = !batch.back().complete;
       PGDUET_RETURN_IF_ERROR(RefusedStatement(large ? ApplyLarge(std::move(batch.back()), grouping)
@@ -253,8 +249,7 @@ absl::Status OriginSession::Heartbeat(LogPump::Item& item) {
                    record.header.through_lsn.ToString(), EncodeVector(record.vector),
                    std::to_string(item.event.offset), TimestampText(record.header.sent_at)})
           .status());
-  unflushed_.push_back(
-      {.offset = item.event.offset, .through = record.header.through_lsn, .written = {}});
+  durable_.Committed({.offset = item.event.offset, .through = record.header.through_lsn});
   return absl::OkStatus();
 }
 
@@ -263,7 +258,7 @@ absl::Status OriginSession::Heartbeat(LogPump::Item& item) {
 // one.
 absl::Status OriginSession::Notice(const LogPump::Item& item) {
   PGDUET_ASSIGN_OR_RETURN(const PolicyNotice notice, DecodePolicyNotice(item.event.record.notice));
-  if (notice.IsMark()) PGDUET_RETURN_IF_ERROR(WaitForClock(notice.clock));
+  if (notice.IsMark()) PGDUET_RETURN_IF_ERROR(hold_back_.WaitForClock(*session_, notice.clock));
   PGDUET_RETURN_IF_ERROR(StoreNotice(*session_, shared_.options.origin, notice));
   LogInfo("apply", "notice about policies",
           {{"origin", shared_.identity.NameOf(shared_.options.origin)},
@@ -291,54 +286,6 @@ CommitTime OriginSession::HighestTime(const std::vector<Pending>& batch) {
   CommitTime highest = kOldestTime;
   for (const Pending& one : batch) highest = std::max(highest, one.last.commit_time);
   return highest;
-}
-
-absl::Status OriginSession::HoldBack(const Pending& last, CommitTime highest) {
-  const AppliedVector& needed = last.chunks.front().vector;
-  const Rank origin = shared_.options.origin;
-  while (!shared_.applied.WaitForCauses(needed, origin, shared_.identity.rank, absl::Seconds(1),
-                                        stop_)) {
-    if (stop_.stop_requested())
-      return absl::CancelledError("stopped while holding a transaction back");
-    shared_.set_state("holding");
-    // A crash of the database may have taken back what this stream had applied. Another stream may
-    // wait for that, and this one for the other: whoever waits must notice, open anew and read
-    // again what is lost.
-    PGDUET_RETURN_IF_ERROR(session_->Query("SELECT 1").status());
-  }
-  WaitForDecoder(needed);
-  return WaitForClock(highest);
-}
-
-// What the peer had seen of us must have passed our own decoder, or it looks concurrent. A decoder
-// that does not move (capture is stopped) is not waited for again and again: then what it has not
-// seen counts as concurrent.
-void OriginSession::WaitForDecoder(const AppliedVector& needed) {
-  const Position& ours = needed.At(shared_.identity.rank);
-  if (ours.incarnation != shared_.identity.incarnation ||
-      ours.commit_lsn <= shared_.identity.baseline_lsn)
-    return;
-  const absl::Duration patience = decoder_is_late_ ? absl::ZeroDuration() : absl::Seconds(10);
-  decoder_is_late_ = !shared_.barrier.WaitDecoded(ours.commit_lsn, patience, stop_);
-}
-
-absl::Status OriginSession::WaitForClock(CommitTime commit_time) {
-  while (session_->clock_at_least() <= commit_time) {
-    PGDUET_ASSIGN_OR_RETURN(const CommitTime now, session_->Clock());
-    if (now > commit_time) break;
-    const absl::Duration ahead = absl::Microseconds(commit_time - now + 1);
-    if (ahead > shared_.options.max_clock_skew) {
-      return NamedError(
-          absl::StatusCode::kFailedPrecondition, "clock_ahead",
-          fmt::format("the origin's clock is ahead of this database's: origin={} ahead={}",
-                      shared_.identity.NameOf(shared_.options.origin), absl::FormatDuration(ahead)),
-          "Correct the clocks (NTP) of the two database hosts; the stream goes on when this clock "
-          "has passed that time.");
-    }
-    shared_.set_state("holding");
-    if (!SleepFor(ahead, stop_)) return absl::CancelledError("stopped while waiting for the clock");
-  }
-  return absl::OkStatus();
 }
 
 absl::Status OriginSession::Retrying(const std::function<absl::Status(Grouping)>& attempt,
@@ -450,7 +397,7 @@ void OriginSession::Committed(const Pending& last, const ApplyCounts& counts, ab
   in_effect_up_to_ = std::max(in_effect_up_to_, header.commit_time);
   shared_.applied.Advance(shared_.options.origin, applied_);
   shared_.set_progress(applied_, last.offset, in_effect_up_to_);
-  unflushed_.push_back({.offset = last.offset, .through = header.through_lsn, .written = {}});
+  durable_.Committed({.offset = last.offset, .through = header.through_lsn});
   const absl::Time now = absl::Now();
   WarnOutOfRange(counts, now);
   const auto seconds = [](absl::Duration duration) { return absl::ToDoubleSeconds(duration); };
@@ -478,25 +425,9 @@ void OriginSession::WarnOutOfRange(const ApplyCounts& counts, absl::Time now) {
              {{"origin", shared_.identity.NameOf(shared_.options.origin)}});
 }
 
-// Commits are asynchronous: the log is told only what a crash of this database cannot take back.
 absl::Status OriginSession::ReportDurable() {
-  const absl::Time now = absl::Now();
-  if (unflushed_.empty() || now - durable_reported_ < absl::Milliseconds(100))
-    return absl::OkStatus();
-  durable_reported_ = now;
-  PGDUET_ASSIGN_OR_RETURN(
-      const PgResult wal,
-      session_->Query("SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()"));
-  PGDUET_ASSIGN_OR_RETURN(const Lsn inserted, Lsn::Parse(wal.Text(0, 0)));
-  PGDUET_ASSIGN_OR_RETURN(const Lsn flushed, Lsn::Parse(wal.Text(0, 1)));
-  for (Unflushed& one : unflushed_) {
-    if (!one.written.valid()) one.written = inserted;
-  }
-  std::optional<Unflushed> durable;
-  while (!unflushed_.empty() && unflushed_.front().written <= flushed) {
-    durable = unflushed_.front();
-    unflushed_.pop_front();
-  }
+  PGDUET_ASSIGN_OR_RETURN(const std::optional<DurableProgress::Place> durable,
+                          durable_.Look(*session_, absl::Now()));
   if (durable) pump_->Applied(durable->offset, durable->through);
   return absl::OkStatus();
 }

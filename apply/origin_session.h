@@ -6,13 +6,14 @@
 // chunk is applied as its chunks come. One thread.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <vector>
 
 #include "apply/closed_time.h"
+#include "apply/durable_progress.h"
+#include "apply/hold_back.h"
 #include "apply/log_pump.h"
 #include "apply/origin_applier.h"
 #include "apply/parked_returns.h"
@@ -43,6 +44,8 @@ class OriginSession {
   OriginSession(Shared shared, std::stop_token stop)
       : shared_(std::move(shared)),
         stop_(std::move(stop)),
+        hold_back_(shared_.identity, shared_.options.origin, shared_.options.max_clock_skew,
+                   shared_.applied, shared_.barrier, shared_.set_state, stop_),
         returns_(shared_.identity, shared_.options.origin, shared_.parking, shared_.history,
                  shared_.registry, shared_.applied, shared_.policies) {}
 
@@ -72,10 +75,6 @@ class OriginSession {
   absl::Status WaitAtMark();
   bool MayJoin(CommitTime highest, const LogPump::Item& item);
   static CommitTime HighestTime(const std::vector<Pending>& batch);
-  absl::Status HoldBack(const Pending& last, CommitTime highest);
-  void WaitForDecoder(const AppliedVector& needed);
-  absl::Status WaitForClock(
-      CommitTime commit_time);  // the database's clock, see docs/architecture.md
   absl::Status ApplyBatch(std::vector<Pending> batch, Grouping grouping);
   absl::Status ApplyTogether(const std::vector<ApplyUnit>& units, const Pending& last,
                              CommitTime highest, Grouping grouping);
@@ -89,6 +88,7 @@ class OriginSession {
 
   Shared shared_;
   std::stop_token stop_;
+  HoldBack hold_back_;
   ParkedReturns returns_;
   std::unique_ptr<PgConnection> catalog_connection_;
   std::unique_ptr<TargetCatalog> catalog_;
@@ -97,17 +97,10 @@ class OriginSession {
   bool gathers_ = false;
   std::optional<LogPump::Item> pushed_back_;
   Position applied_;
-  struct Unflushed {
-    int64_t offset;
-    Lsn through;
-    Lsn written;
-  };
-  std::deque<Unflushed> unflushed_;
-  absl::Time durable_reported_ = absl::InfinitePast();
+  DurableProgress durable_;
   absl::Time out_of_range_warned_ = absl::InfinitePast();
   absl::Time heartbeat_stored_ = absl::InfinitePast();
   CommitTime in_effect_up_to_ = 0;
-  bool decoder_is_late_ = false;
   LockPatience decoder_patience_;
   std::optional<PolicyNotice> mark_;  // the stream stands here until that change has ended
 };

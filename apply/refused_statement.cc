@@ -42,4 +42,11 @@ absl::Status RefusedStatement(const absl::Status& status) {
   return status;
 }
 
+std::string_view RetryReason(const absl::Status& status) {
+  if (!absl::IsAborted(status)) return "connection";
+  const std::string name = ErrorName(status);
+  if (name == "decoder_behind") return "decoder_behind";
+  return name == "copy_refused" ? "copy_refused" : "conflict";
+}
+
 }  // namespace pgduet

@@ -2,6 +2,8 @@
 // SQLSTATE, with the mend. Other errors come back as they are. Pure.
 #pragma once
 
+#include <string_view>
+
 #include <absl/status/status.h>
 
 namespace pgduet {
@@ -10,5 +12,8 @@ namespace pgduet {
 // value_refused, table_missing, column_missing, type_missing, permission_denied, type_differs,
 // schema_changed.
 absl::Status RefusedStatement(const absl::Status& status);
+
+// Why work is begun again after this error: a label of pgduet_apply_retries_total.
+std::string_view RetryReason(const absl::Status& status);
 
 }  // namespace pgduet

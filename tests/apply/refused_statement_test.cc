@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "apply/decoder_barrier.h"
 #include "base/named_error.h"
 
 namespace pgduet {
@@ -34,6 +35,14 @@ TEST(RefusedStatementTest, WhatIsNotKnownOrPassesByItselfStaysAsItIs) {
   const absl::Status passing = absl::AbortedError("deadlock");
   EXPECT_EQ(RefusedStatement(passing), passing);
   EXPECT_TRUE(RefusedStatement(absl::OkStatus()).ok());
+}
+
+TEST(RetryReasonTest, IsTheErrorThatIsAwaitedOrOneOfTwoKinds) {
+  EXPECT_EQ(RetryReason(DecoderBehind()), "decoder_behind");
+  EXPECT_EQ(RetryReason(NamedError(absl::StatusCode::kAborted, "copy_refused", "x")),
+            "copy_refused");
+  EXPECT_EQ(RetryReason(absl::AbortedError("deadlock")), "conflict");
+  EXPECT_EQ(RetryReason(absl::UnavailableError("gone")), "connection");
 }
 
 }  // namespace
