@@ -80,8 +80,8 @@ absl::Status ConflictFeed::Round(const std::stop_token& stop) {
   return absl::OkStatus();
 }
 
-// The id first: whoever took one up to it has a transaction id below the end of a snapshot that is
-// taken after that.
+// The id first: whoever took one up to it has a transaction id below ours. (A snapshot's end would
+// not do: it is the newest *ended* transaction's, docs/decisions/0002.)
 absl::Status ConflictFeed::LookForEnd() {
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult newest,
@@ -90,10 +90,10 @@ absl::Status ConflictFeed::LookForEnd() {
   end_ = newest.Int(0, 0);
   // TRUNCATE ... RESTART IDENTITY: ids begin anew.
   if (end_ < place_) PGDUET_RETURN_IF_ERROR(StorePlace(0));
-  PGDUET_ASSIGN_OR_RETURN(
-      const PgResult running,
-      connection_->Query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text"));
-  ended_ = static_cast<FullXid>(running.Int(0, 0));
+  if (end_ == place_) return absl::OkStatus();
+  PGDUET_ASSIGN_OR_RETURN(const PgResult own,
+                          connection_->Query("SELECT pg_current_xact_id()::text"));
+  taken_before_ = static_cast<FullXid>(own.Int(0, 0));
   return absl::OkStatus();
 }
 
@@ -101,7 +101,7 @@ absl::StatusOr<bool> ConflictFeed::EndIsComplete() {
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult oldest,
       connection_->Query("SELECT pg_snapshot_xmin(pg_current_snapshot())::text"));
-  return static_cast<FullXid>(oldest.Int(0, 0)) >= ended_;
+  return static_cast<FullXid>(oldest.Int(0, 0)) > taken_before_;
 }
 
 // False: everything up to the end is sent.

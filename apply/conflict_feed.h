@@ -52,7 +52,8 @@ class ConflictFeed {
   std::unique_ptr<PgConnection> connection_;
   int64_t place_ = 0;  // sent up to here
   int64_t end_ = 0;    // the newest id when looked at; place_: nothing is to be sent
-  FullXid ended_ = 0;  // when all transactions below have ended, everything up to end_ is there
+  // Ids up to end_ were taken by transactions below: when they have ended, everything is there.
+  FullXid taken_before_ = 0;
   std::jthread thread_;
 };
 
