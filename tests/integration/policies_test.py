@@ -18,7 +18,7 @@ def settled(group):
 @pytest.mark.parametrize("regions", ["ab", "abc"])
 def test_random_writes_under_every_policy_converge(make_group, seeded_random, regions):
     group = make_group(list(regions), schema=SCHEMA, tables=tables(list(regions)))
-    with PolicyLoad(group, seeded_random) as load:
+    with PolicyLoad(group, seeded_random, window=20) as load:
         group.wait_converged()
         wait_until(lambda: load.writes > 50, "writes")
         for _ in range(15):

@@ -48,11 +48,15 @@ def tables(regions):
 
 
 class PolicyLoad:
-    """`with PolicyLoad(group, random) as load:` writes in all regions until the block ends; run() for a fixed number."""
+    """`with PolicyLoad(group, random) as load:` writes in all regions until the block ends.
 
-    def __init__(self, group, chance, keys=6, clients=1):
+    window: so many writes of a client may be on their way; then it waits until they have arrived everywhere. Without it the load is more than
+    three sanitised agents on two cores can ever apply."""
+
+    def __init__(self, group, chance, keys=6, clients=1, window=None):
         self.group = group
         self.keys = keys
+        self.window = window
         self.writes = 0  # committed, as far as the writers know
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
@@ -81,7 +85,11 @@ class PolicyLoad:
 
     def _write(self, region, chance):
         connection = None
-        while not self._stop.wait(chance.random() * 0.02):
+        for number in itertools.count(1):
+            if self._stop.wait(chance.random() * 0.02):
+                return
+            if self.window and number % self.window == 0:
+                self.group.wait_for_markers(self.group.mark([region.name]))
             try:
                 connection = connection or region.connect(autocommit=False)
                 with connection.cursor() as cursor:
