@@ -62,13 +62,13 @@ class Server : public HttpServer {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address,
-                                                              HttpCallbacks callbacks,
+                                                              const HttpCallbacks& callbacks,
                                                               prometheus::Registry& registry) {
   const size_t colon = address.rfind(':');
   std::string host = address.substr(0, colon);
   if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
   const int port = colon == std::string::npos ? 0 : std::atoi(address.c_str() + colon + 1);
-  auto server = std::make_unique<Server>(std::move(callbacks), registry);
+  auto server = std::make_unique<Server>(callbacks, registry);
   if (port <= 0 || !server->Listen(host, port)) {
     return NamedError(absl::StatusCode::kFailedPrecondition, "http_address_refused",
                       fmt::format("cannot listen for HTTP: address={}", address),

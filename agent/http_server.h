@@ -25,7 +25,7 @@ class HttpServer {
  public:
   // `address`: "host:port". Errors: http_address_refused.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& address,
-                                                           HttpCallbacks callbacks,
+                                                           const HttpCallbacks& callbacks,
                                                            prometheus::Registry& registry);
   virtual ~HttpServer() = default;
 };

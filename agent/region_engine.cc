@@ -79,7 +79,7 @@ RegionEngine::RegionEngine(ActivePolicies active, const RegionConfig& region,
       foreign_keys_(ReplicatedTables(config_)),
       journal_(region.postgres, identity_, policies_, registry_, parking_, foreign_keys_),
       policy_journal_(region.postgres, identity_, policies_, applied_),
-      watch_(region.postgres, identity_.rank, applied_, history_, journal_, policy_journal_,
+      watch_(region.postgres, identity_, applied_, history_, registry_, journal_, policy_journal_,
              parking_),
       capture_(
           OwnCapture(),
@@ -94,8 +94,12 @@ RegionEngine::RegionEngine(ActivePolicies active, const RegionConfig& region,
                    foreign_keys_, apply_metrics_,
                    {.keep = config_.conflict_keep, .max_rows = config_.conflict_max_rows}),
       orphans_(region.postgres, identity_, foreign_keys_, apply_metrics_) {
-  capture_.OnState(
-      [this](const std::string& error) { apply_metrics_.StreamState("capture", error); });
+  capture_.OnState([this](const std::string& error) {
+    apply_metrics_.StreamState("capture", error);
+    if (!error.empty()) watch_.CaptureFailed(error);
+  });
+  capture_.OnInterruption(
+      [this](const absl::Status& status) { watch_.CaptureFailed(ErrorName(status)); });
   for (const RegionConfig& peer : config_.regions) {
     if (peer.rank != identity_.rank) AddPeer(peer);
   }

@@ -20,6 +20,10 @@ class DecoderBarrier {
   // Until capture has passed this commit, and its deletes are known: what a peer had seen of us
   // when it wrote. False when the time is over or a stop was requested.
   virtual bool WaitDecoded(Lsn commit_lsn, absl::Duration timeout, std::stop_token stop) = 0;
+  // Until our own capture has begun, and nobody else writes for this region any
+  // more (apply/sole_writer.h), or until it is known to be stopped by something else. False when
+  // the time is over or a stop was requested.
+  virtual bool WaitSoleWriter(absl::Duration timeout, std::stop_token stop) = 0;
   // What was committed here before this place has passed capture and is known to the journals.
   virtual Lsn Decoded() const = 0;
 };

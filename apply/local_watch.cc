@@ -6,18 +6,22 @@
 
 #include <fmt/format.h>
 
+#include "apply/housekeeper.h"
+#include "apply/sole_writer.h"
+#include "apply/wal_flush.h"
 #include "base/named_error.h"
 #include "capture/applied_marker.h"
 
 namespace pgduet {
 
-LocalWatch::LocalWatch(std::string conninfo, Rank self, AppliedState& applied,
-                       CoverageHistory& history, DeleteJournal& journal, PolicyJournal& policies,
-                       ParkingLot& parking)
+LocalWatch::LocalWatch(std::string conninfo, const RegionIdentity& identity, AppliedState& applied,
+                       CoverageHistory& history, TombstoneRegistry& registry,
+                       DeleteJournal& journal, PolicyJournal& policies, ParkingLot& parking)
     : conninfo_(std::move(conninfo)),
-      self_(self),
+      identity_(identity),
       applied_(applied),
       history_(history),
+      registry_(registry),
       journal_(journal),
       policies_(policies),
       parking_(parking),
@@ -25,7 +29,40 @@ LocalWatch::LocalWatch(std::string conninfo, Rank self, AppliedState& applied,
 
 absl::Status LocalWatch::StreamBegins() {
   passed_ = {};
-  return policies_.StreamBegins();
+  PGDUET_RETURN_IF_ERROR(BecomeSoleWriter());
+  PGDUET_RETURN_IF_ERROR(policies_.StreamBegins());
+  SetWriter(Writer::kOurselves);
+  return absl::OkStatus();
+}
+
+// Another agent may have written tombstones since ours were loaded.
+absl::Status LocalWatch::BecomeSoleWriter() {
+  PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
+                          PgConnection::Open({.conninfo = conninfo_,
+                                              .application_name = "pgduet sole writer",
+                                              .settings = PinnedSettings()}));
+  PGDUET_RETURN_IF_ERROR(EndOtherWriters(*connection, identity_.writer_epoch));
+  PGDUET_RETURN_IF_ERROR(FlushWal(*connection));
+  return LoadTombstones(*connection, registry_);
+}
+
+// Who has the slot now is the writer. Any other error says nothing about who is; a capture that
+// cannot begin for it does not keep the other streams from going on.
+void LocalWatch::CaptureFailed(std::string_view error) {
+  const bool taken = error == "slot_active" || error == "former_agent";
+  SetWriter(taken ? Writer::kAnotherAgent : Writer::kOurselves);
+}
+
+void LocalWatch::SetWriter(Writer writer) {
+  std::scoped_lock lock(mutex_);
+  writer_ = writer;
+  decoded_.notify_all();
+}
+
+bool LocalWatch::WaitSoleWriter(absl::Duration timeout, std::stop_token stop) {
+  std::unique_lock lock(mutex_);
+  return decoded_.wait_for(lock, stop, absl::ToChronoNanoseconds(timeout),
+                           [&] { return writer_ == Writer::kOurselves; });
 }
 
 void LocalWatch::RemoteApplied(Rank origin, const Position& position) {
@@ -64,10 +101,10 @@ void LocalWatch::Tell() {
   std::scoped_lock lock(mutex_);
   if (passed.lsn.valid()) {
     // What was journaled since may be lost, and comes again.
-    if (passed.lsn < decoded_through_) applied_.OwnTimeReopened(self_);
+    if (passed.lsn < decoded_through_) applied_.OwnTimeReopened(identity_.rank);
     decoded_through_ = passed.lsn;
   }
-  if (passed.closed_time != kOldestTime) applied_.OwnTimeClosed(self_, passed.closed_time);
+  if (passed.closed_time != kOldestTime) applied_.OwnTimeClosed(identity_.rank, passed.closed_time);
   for (const std::string& token : passed.tokens) awaited_.erase(token);
   decoded_.notify_all();
 }

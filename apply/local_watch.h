@@ -4,7 +4,8 @@
 // What waits for a place in the WAL, a barrier or a closed time is told once a round of capture,
 // when all that lies before it is noted.
 //
-// Threads: LocalObserver's methods on the capture thread; Wait() on any apply thread.
+// Threads: LocalObserver's methods and CaptureFailed() on the capture thread; those that wait on
+// any apply thread.
 #pragma once
 
 #include <condition_variable>
@@ -20,14 +21,17 @@
 #include "apply/decoder_barrier.h"
 #include "apply/delete_journal.h"
 #include "apply/policy_journal.h"
+#include "apply/region_identity.h"
+#include "apply/tombstone_registry.h"
 #include "capture/local_observer.h"
 
 namespace pgduet {
 
 class LocalWatch : public LocalObserver, public DecoderBarrier {
  public:
-  LocalWatch(std::string conninfo, Rank self, AppliedState& applied, CoverageHistory& history,
-             DeleteJournal& journal, PolicyJournal& policies, ParkingLot& parking);
+  LocalWatch(std::string conninfo, const RegionIdentity& identity, AppliedState& applied,
+             CoverageHistory& history, TombstoneRegistry& registry, DeleteJournal& journal,
+             PolicyJournal& policies, ParkingLot& parking);
 
   absl::Status StreamBegins() override;
   void RemoteApplied(Rank origin, const Position& position) override;
@@ -37,10 +41,13 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
   void TimeClosed(CommitTime time) override;
   void DecodedThrough(Lsn lsn) override;
   absl::Status RoundEnds() override;
+  // Capture is interrupted, or stopped, by the error of this name.
+  void CaptureFailed(std::string_view error);
   Lsn DurableThrough(Lsn wanted) override;
 
   absl::Status Wait(absl::Duration timeout, std::stop_token stop) override;
   bool WaitDecoded(Lsn commit_lsn, absl::Duration timeout, std::stop_token stop) override;
+  bool WaitSoleWriter(absl::Duration timeout, std::stop_token stop) override;
   Lsn Decoded() const override;
 
  private:
@@ -49,13 +56,17 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
     CommitTime closed_time = kOldestTime;
     std::vector<std::string> tokens;
   };
+  enum class Writer : uint8_t { kNotKnown, kOurselves, kAnotherAgent };
+  absl::Status BecomeSoleWriter();
+  void SetWriter(Writer writer);
   void Tell();
   absl::StatusOr<std::string> EmitToken();
 
   const std::string conninfo_;
-  const Rank self_;
+  const RegionIdentity& identity_;
   AppliedState& applied_;
   CoverageHistory& history_;
+  TombstoneRegistry& registry_;
   DeleteJournal& journal_;
   PolicyJournal& policies_;
   ParkingLot& parking_;
@@ -67,6 +78,7 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
   absl::flat_hash_set<std::string> awaited_;
   uint64_t next_token_ = 0;
   Lsn decoded_through_;
+  Writer writer_ = Writer::kNotKnown;
   const std::string run_;  // tokens of an earlier run must not count
 };
 

@@ -46,6 +46,13 @@ ApplyScope OriginSession::Scope() {
 
 absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader) {
   const std::string& origin = shared_.identity.NameOf(shared_.options.origin);
+  if (!shared_.barrier.WaitSoleWriter(absl::Seconds(1), stop_)) {
+    return NamedError(
+        absl::StatusCode::kUnavailable, "waits_for_capture",
+        "another agent may be writing for this region: capture has not begun here",
+        "None if another agent of this region runs: this one takes over when it ends. "
+        "Else see the stream capture.");
+  }
   PGDUET_ASSIGN_OR_RETURN(
       session_,
       TargetSession::Open(shared_.options.conninfo, shared_.identity, "apply " + origin,

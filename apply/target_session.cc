@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apply/sole_writer.h"
 #include "base/named_error.h"
 #include "capture/applied_marker.h"
 
@@ -60,6 +61,7 @@ absl::StatusOr<std::unique_ptr<TargetSession>> TargetSession::Open(const std::st
                                               .application_name = "pgduet " + purpose,
                                               .settings = PinnedSettings()}));
   PGDUET_RETURN_IF_ERROR(connection->Query(kSettings).status());
+  PGDUET_RETURN_IF_ERROR(MarkAsWriter(*connection, identity.writer_epoch));
   PGDUET_RETURN_IF_ERROR(CheckCommitTimestamps(*connection));
   PGDUET_RETURN_IF_ERROR(TakeReplicaRole(*connection));
   PGDUET_RETURN_IF_ERROR(TakeOrigin(*connection, origin_name));

@@ -146,15 +146,14 @@ void RowEngine::ShowNewest(RowState& state, std::optional<RowImage>& visible) co
 const Member& RowEngine::Pick(const RowState& state) const {
   const Prefers prefers = PickOf(shape_.policy.kind);
   const OnDelete rule = shape_.policy.on_delete;
-  const Member* best = nullptr;
+  const auto beats = [&](const Member& member, const Member& best) {
+    if (rule != OnDelete::kNewestWins && member.deleted != best.deleted)
+      return member.deleted == (rule == OnDelete::kDeleteWins);
+    return prefers(shape_.policy, member, best);
+  };
+  const Member* best = &state.members.front();
   for (const Member& member : state.members) {
-    if (best == nullptr) {
-      best = &member;
-    } else if (rule != OnDelete::kNewestWins && member.deleted != best->deleted) {
-      if (member.deleted == (rule == OnDelete::kDeleteWins)) best = &member;
-    } else if (prefers(shape_.policy, member, *best)) {
-      best = &member;
-    }
+    if (beats(member, *best)) best = &member;
   }
   return *best;
 }

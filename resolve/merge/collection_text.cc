@@ -97,7 +97,7 @@ std::map<std::string, std::string> JsonObjectParts(std::string_view text) {
 std::string JsonObjectOf(const std::map<std::string, std::string>& parts) {
   std::vector<std::string> pairs;
   pairs.reserve(parts.size());
-  for (const auto& [key, value] : parts) pairs.push_back(key + ": " + value);
+  for (const auto& [key, value] : parts) pairs.emplace_back(key).append(": ").append(value);
   return "{" + Joined(pairs, ", ") + "}";
 }
 

@@ -74,6 +74,25 @@ def test_a_second_agent_of_a_region_waits_and_takes_over_when_the_first_ends(mak
     second.stop()
 
 
+def test_an_agent_that_takes_over_knows_what_was_deleted_while_it_waited(make_group, second_agent):
+    group = make_group(["a", "b"], schema=SCHEMA, tables=TABLES)
+    a, b = group["a"], group["b"]
+    second = second_agent(a)
+    second.start(wait=False)
+    wait_until(lambda: second.log_lines("slot_active"), "the second agent to wait")
+    with group.paused(origin="b", reader="a"):
+        b.sql("INSERT INTO account VALUES (1, 'older')")
+        for key in 1, 2:  # the second delete says that the first one's tombstone is written
+            a.sql(f"INSERT INTO account VALUES ({key}, 'newer')")
+            a.sql("DELETE FROM account")
+        wait_until(lambda: a.sql("SELECT count(*) FROM pgduet.tombstone WHERE rank = 0") == [(2,)], "the deletes to be noted")
+        a.agent.kill()
+        wait_until(lambda: second.http("/status")[0] == 200 and stream(second, "capture")["state"] == "streaming", "the second agent to take over")
+    group.assert_converged("public.account")
+    assert a.rows("account") == []
+    second.stop()
+
+
 def test_an_agent_that_wakes_up_after_it_was_replaced_does_no_harm(group_on, seeded_random, second_agent):
     group = group_on("kafka", ["a", "b"], schema=SCHEMA, tables=TABLES, settings=QUICK_TIMEOUT)
     first, second = group["a"].agent, second_agent(group["a"])
@@ -83,8 +102,10 @@ def test_an_agent_that_wakes_up_after_it_was_replaced_does_no_harm(group_on, see
         wait_until(lambda: second.http("/status")[0] == 200 and stream(second, "capture")["state"] == "streaming",
                    "the second agent to capture")
         load.pause_at_random(seeded_random, 0.5)
+        assert second.log_lines("sessions of another run are ended")
         first.process.thaw()
         wait_until(lambda: stream(first, "capture")["error"] == "slot_active", "the first agent to see that it was replaced")
+        wait_until(lambda: stream(first, "b")["error"] == "waits_for_capture", "the first agent to apply nothing any more")
         load.pause_at_random(seeded_random, 0.5)
         first.kill()
         second.wait_ready()

@@ -1,0 +1,24 @@
+// One agent writes for a region at a time. What an agent knows in memory (which keys have a
+// tombstone, which deletes are on their way) is true only then.
+//
+// Who has the slot is the writer. Sessions that write hold a shared advisory lock with the number
+// of their agent's run; an agent that gets the slot ends those of other runs before it begins. They
+// are an agent's that was killed a moment ago, whose last statement still runs, or one's that
+// stands still and will wake up.
+#pragma once
+
+#include <cstdint>
+
+#include <absl/status/status.h>
+
+#include "base/pg_connection.h"
+
+namespace pgduet {
+
+// For the session's life.
+absl::Status MarkAsWriter(PgConnection& connection, uint64_t writer_epoch);
+
+// Returns when no session of another run is left. Unavailable/former_agent: some do not end.
+absl::Status EndOtherWriters(PgConnection& connection, uint64_t writer_epoch);
+
+}  // namespace pgduet
