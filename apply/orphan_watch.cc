@@ -55,6 +55,7 @@ OrphanWatch::OrphanWatch(std::string conninfo, const RegionIdentity& identity,
       repair_(conninfo_, identity, metrics) {}
 
 void OrphanWatch::Start() {
+  metrics_.OrphanChecks(0);  // without foreign keys, too: alerts ask for it
   thread_ = std::jthread([this](std::stop_token stop) { Run(std::move(stop)); });
 }
 

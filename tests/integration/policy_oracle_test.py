@@ -100,12 +100,23 @@ class Oracle:
 
     def merged_row(self, key):
         writes = self.history["merged", key]
+        return (writes[-1].word, sum(write.changes.get("n", 0) for write in writes), sorted(self._elements(writes)), self._options(writes))
+
+    @staticmethod
+    def _options(writes):
+        """The newest value stands; of a value and a removal that have not seen each other the value does."""
         options = {}
-        for write in writes:  # in the order of all: the newest change of an option stands
-            for name, value in write.changes.get("options", {}).items():
-                options[name] = value
-        return (writes[-1].word, sum(write.changes.get("n", 0) for write in writes), sorted(self._elements(writes)),
-                {name: value for name, value in options.items() if value is not None})
+        for number in sorted({write.round for write in writes}):
+            last = {}  # (region, option) -> what it is at the end of the round; the newest stands last
+            for write in writes:
+                if write.round == number:
+                    for name, value in write.changes.get("options", {}).items():
+                        last.pop((write.region, name), None)
+                        last[write.region, name] = value
+            removed = {name for (_, name), value in last.items() if value is None}
+            options = {name: value for name, value in options.items() if name not in removed}
+            options.update({name: value for (_, name), value in last.items() if value is not None})
+        return options
 
     @staticmethod
     def _elements(writes):
