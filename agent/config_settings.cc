@@ -155,15 +155,19 @@ Fault AssignConflictKeep(const std::string& value, SettingScope& scope) {
                               scope.config.conflict_keep);
 }
 
-Fault AssignConflictMaxRows(const std::string& value, SettingScope& scope) {
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size() || number < 1 ||
-      number > 1'000'000'000) {
-    return SettingFault{fmt::format("not a number of rows: '{}'", value), "use 1 to 1000000000"};
-  }
-  scope.config.conflict_max_rows = number;
+Fault ParseBoundedNumber(const std::string& value, std::string_view what, int64_t highest,
+                         int64_t& number) {
+  int64_t parsed = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), parsed);
+  if (error != std::errc() || end != value.data() + value.size() || parsed < 1 || parsed > highest)
+    return SettingFault{fmt::format("not a number of {}: '{}'", what, value),
+                        fmt::format("use 1 to {}", highest)};
+  number = parsed;
   return std::nullopt;
+}
+
+Fault AssignConflictMaxRows(const std::string& value, SettingScope& scope) {
+  return ParseBoundedNumber(value, "rows", 1'000'000'000, scope.config.conflict_max_rows);
 }
 
 Fault AssignConflictTopic(const std::string& value, SettingScope& scope) {
@@ -174,12 +178,7 @@ Fault AssignConflictTopic(const std::string& value, SettingScope& scope) {
 }
 
 Fault AssignBatchTransactions(const std::string& value, SettingScope& scope) {
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size() || number < 1 || number > 10'000)
-    return SettingFault{fmt::format("not a number of transactions: '{}'", value), "use 1 to 10000"};
-  scope.config.batch_transactions = number;
-  return std::nullopt;
+  return ParseBoundedNumber(value, "transactions", 10'000, scope.config.batch_transactions);
 }
 
 const Setting kSettings[] = {

@@ -31,7 +31,7 @@ absl::Status LocalWatch::StreamBegins() {
   passed_ = {};
   PGDUET_RETURN_IF_ERROR(BecomeSoleWriter());
   PGDUET_RETURN_IF_ERROR(policies_.StreamBegins());
-  SetWriter(Writer::kOurselves);
+  SetMayApply(true);
   return absl::OkStatus();
 }
 
@@ -49,20 +49,19 @@ absl::Status LocalWatch::BecomeSoleWriter() {
 // Who has the slot now is the writer. Any other error says nothing about who is; a capture that
 // cannot begin for it does not keep the other streams from going on.
 void LocalWatch::CaptureFailed(std::string_view error) {
-  const bool taken = error == "slot_active" || error == "former_agent";
-  SetWriter(taken ? Writer::kAnotherAgent : Writer::kOurselves);
+  SetMayApply(error != "slot_active" && error != "former_agent");
 }
 
-void LocalWatch::SetWriter(Writer writer) {
+void LocalWatch::SetMayApply(bool may_apply) {
   std::scoped_lock lock(mutex_);
-  writer_ = writer;
+  may_apply_ = may_apply;
   decoded_.notify_all();
 }
 
 bool LocalWatch::WaitSoleWriter(absl::Duration timeout, std::stop_token stop) {
   std::unique_lock lock(mutex_);
   return decoded_.wait_for(lock, stop, absl::ToChronoNanoseconds(timeout),
-                           [&] { return writer_ == Writer::kOurselves; });
+                           [&] { return may_apply_; });
 }
 
 void LocalWatch::RemoteApplied(Rank origin, const Position& position) {

@@ -56,9 +56,8 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
     CommitTime closed_time = kOldestTime;
     std::vector<std::string> tokens;
   };
-  enum class Writer : uint8_t { kNotKnown, kOurselves, kAnotherAgent };
   absl::Status BecomeSoleWriter();
-  void SetWriter(Writer writer);
+  void SetMayApply(bool may_apply);
   void Tell();
   absl::StatusOr<std::string> EmitToken();
 
@@ -78,8 +77,8 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
   absl::flat_hash_set<std::string> awaited_;
   uint64_t next_token_ = 0;
   Lsn decoded_through_;
-  Writer writer_ = Writer::kNotKnown;
-  const std::string run_;  // tokens of an earlier run must not count
+  bool may_apply_ = false;  // no other agent of this region is known to write
+  const std::string run_;   // tokens of an earlier run must not count
 };
 
 }  // namespace pgduet

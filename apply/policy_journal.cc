@@ -113,7 +113,6 @@ void PolicyJournal::DecodedThrough(Lsn lsn) {
 
 void PolicyJournal::Forget() {
   pending_.clear();
-  pending_xids_.clear();
   pending_bytes_ = 0;
   pending_visible_ = false;
 }
@@ -139,11 +138,11 @@ absl::Status PolicyJournal::Record(const LocalTransaction& transaction, const Ch
                                  .rank = identity_.rank,
                                  .incarnation = identity_.incarnation,
                                  .commit_lsn = transaction.commit_lsn,
-                                 .commit_time = transaction.commit_time},
+                                 .commit_time = transaction.commit_time,
+                                 .xid = transaction.xid,
+                                 .chunk = static_cast<uint32_t>(chunk_)},
                       .vector = vector_,
                       .batch = std::move(changes)});
-  pending_xids_.push_back(std::to_string(transaction.xid));
-  pending_chunk_ = chunk_;
   return pending_bytes_ < kPendingBytesMax ? absl::OkStatus() : Flush();
 }
 
@@ -177,7 +176,7 @@ absl::Status PolicyJournal::Note() {
   }
   const ApplyUnit& last = pending_.back();
   PGDUET_RETURN_IF_ERROR(
-      place_.Queue(pipeline, last.header.commit_lsn, pending_chunk_, last.vector));
+      place_.Queue(pipeline, last.header.commit_lsn, last.header.chunk, last.vector));
   PGDUET_RETURN_IF_ERROR(pipeline.Add("COMMIT", {}).status());
   return FinishPlace();
 }
@@ -214,7 +213,7 @@ absl::Status PolicyJournal::NoteTable(const TableGroups& table) {
 absl::Status PolicyJournal::AwaitVisible() {
   if (std::exchange(pending_visible_, true)) return absl::OkStatus();
   ArrayLiteral xids;
-  for (const std::string& xid : pending_xids_) xids.Add(xid);
+  for (const ApplyUnit& one : pending_) xids.Add(std::to_string(one.header.xid));
   const std::string awaited = std::move(xids).Finish();
   const absl::Time patience = absl::Now() + kVisiblePatience;
   while (true) {

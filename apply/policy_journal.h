@@ -89,8 +89,6 @@ class PolicyJournal {
   Lsn current_;  // the transaction that is passing, and its chunk
   int64_t chunk_ = -1;
   std::vector<ApplyUnit> pending_;
-  std::vector<std::string> pending_xids_;
-  int64_t pending_chunk_ = -1;  // of the last of them
   size_t pending_bytes_ = 0;
   bool pending_visible_ = false;  // all of them are
   Lsn decoded_through_;
