@@ -155,15 +155,13 @@ void RegionEngine::AddPeer(const RegionConfig& peer) {
 
 void RegionEngine::AddConflictFeed() {
   const auto send = [this, feed = std::shared_ptr<KafkaFeed>()](
-                        const std::vector<ConflictFeed::Entry>& entries) mutable -> absl::Status {
+                        const std::vector<FeedMessage>& entries) mutable -> absl::Status {
     if (feed == nullptr) {
       PGDUET_ASSIGN_OR_RETURN(feed,
                               KafkaFeed::Open(LogOptions(config_, region_, region_).kafka,
                                               ConflictTopicName(config_.group, region_.name)));
     }
-    std::vector<FeedMessage> messages;
-    for (const ConflictFeed::Entry& one : entries) messages.push_back({one.key, one.value});
-    const absl::Status status = feed->Send(messages);
+    const absl::Status status = feed->Send(entries);
     if (!status.ok()) feed.reset();
     return status;
   };

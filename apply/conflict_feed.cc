@@ -110,7 +110,7 @@ absl::StatusOr<bool> ConflictFeed::SendPage() {
       const PgResult rows,
       connection_->Query(kReadSql, {std::to_string(place_), std::to_string(end_), identity_.name(),
                                     std::to_string(kEntriesOfAPage)}));
-  std::vector<Entry> entries;
+  std::vector<FeedMessage> entries;
   for (int row = 0; row < rows.rows(); ++row)
     entries.push_back({std::string(rows.Text(row, 1)), std::string(rows.Text(row, 2))});
   if (!entries.empty()) PGDUET_RETURN_IF_ERROR(sink_(entries));

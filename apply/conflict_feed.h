@@ -18,17 +18,15 @@
 #include "apply/coverage_history.h"
 #include "apply/region_identity.h"
 #include "base/pg_connection.h"
+#include "transport/kafka_feed.h"
 
 namespace pgduet {
 
 class ConflictFeed {
  public:
-  struct Entry {
-    std::string key;    // {"table": ..., "key": ...}
-    std::string value;  // the entry as JSON; docs/operations/conflicts.md
-  };
-  // Returns when all are where they shall be. Called on the feed's thread only.
-  using Sink = std::function<absl::Status(const std::vector<Entry>&)>;
+  // Returns when all are where they shall be. Called on the feed's thread only. Of a message the
+  // key is {"table": ..., "key": ...}, the value the entry as JSON (docs/operations/conflicts.md).
+  using Sink = std::function<absl::Status(const std::vector<FeedMessage>&)>;
 
   ConflictFeed(std::string conninfo, const RegionIdentity& identity, Sink sink,
                ApplyMetrics& metrics);
