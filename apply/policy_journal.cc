@@ -134,15 +134,16 @@ absl::Status PolicyJournal::Record(const LocalTransaction& transaction, const Ch
                                .commit_time = transaction.commit_time});
   pending_bytes_ += kPendingUnitBytes + changes.arena.used_bytes() +
                     changes.values.size() * sizeof(Value) + changes.changes.size() * sizeof(Change);
-  pending_.push_back({.header = {.origin = identity_.name(),
-                                 .rank = identity_.rank,
-                                 .incarnation = identity_.incarnation,
-                                 .commit_lsn = transaction.commit_lsn,
-                                 .commit_time = transaction.commit_time,
-                                 .xid = transaction.xid,
-                                 .chunk = static_cast<uint32_t>(chunk_)},
-                      .vector = vector_,
-                      .batch = std::move(changes)});
+  ApplyUnit& unit = pending_.emplace_back();
+  unit.header.origin = identity_.name();
+  unit.header.rank = identity_.rank;
+  unit.header.incarnation = identity_.incarnation;
+  unit.header.commit_lsn = transaction.commit_lsn;
+  unit.header.commit_time = transaction.commit_time;
+  unit.header.xid = transaction.xid;
+  unit.header.chunk = static_cast<uint32_t>(chunk_);
+  unit.vector = vector_;
+  unit.batch = std::move(changes);
   return pending_bytes_ < kPendingBytesMax ? absl::OkStatus() : Flush();
 }
 
