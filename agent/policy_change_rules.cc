@@ -29,6 +29,10 @@ bool AnyRefused(const ChangeView& view) {
   });
 }
 
+std::string CatchesUp(const ChangeView& view) {
+  return "this region catches up first with: " + view.behind;
+}
+
 NextStep Coordinate(const ChangeView& view) {
   const auto fenced = [&](const RegionNotices& peer) { return peer.fenced == view.change; };
   switch (view.state) {
@@ -41,7 +45,7 @@ NextStep Coordinate(const ChangeView& view) {
         return peer.proposes_from == view.from && peer.proposes_to == view.to;
       });
       if (!unready.empty()) return {ChangeStep::kWait, 0, "not told of this set yet: " + unready};
-      if (!view.caught_up) return {ChangeStep::kWait, 0, "this region catches up first"};
+      if (!view.behind.empty()) return {ChangeStep::kWait, 0, CatchesUp(view)};
       if (view.parked) return {ChangeStep::kWait, 0, kParked};
       return {ChangeStep::kGo};
     }
@@ -84,8 +88,8 @@ NextStep Propose(const ChangeView& view, const RegionNotices& coordinator) {
     if (view.abort_wanted) return {ChangeStep::kRefuse, coordinator.go, "by command"};
     if (coordinator.go_overdue)
       return {ChangeStep::kRefuse, coordinator.go, "time was over before the gate could close"};
-    if (view.caught_up) return {ChangeStep::kFence, coordinator.go};
-    return {ChangeStep::kWait, coordinator.go, "this region catches up first"};
+    if (view.behind.empty()) return {ChangeStep::kFence, coordinator.go};
+    return {ChangeStep::kWait, coordinator.go, CatchesUp(view)};
   }
   // It was over before this region had answered.
   if (coordinator.go > view.handled && ours)

@@ -38,9 +38,10 @@ struct ChangeView {
   uint64_t from = 0, to = 0;
   bool announced = false;
   bool abort_wanted = false;
-  bool overdue = false;    // since the state began
-  uint64_t handled = 0;    // the newest change that this region has fenced, refused or seen end
-  bool caught_up = false;  // little is left to apply, or the peer's mark is reached
+  bool overdue = false;  // since the state began
+  uint64_t handled = 0;  // the newest change that this region has fenced, refused or seen end
+  // Regions of which much is left to apply, their mark not reached yet: for people. Empty: none.
+  std::string behind;
   bool noted = false;      // all local writes before the gate closed have passed capture
   bool swept = false;      // no delete from before may still have missed a row
   bool durable = false;    // our mark, and all before it, is on the log

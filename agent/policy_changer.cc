@@ -172,10 +172,13 @@ absl::Status PolicyChanger::LookAround(const EnginePlace& engine) {
   if (!own_) return absl::OkStatus();
   PGDUET_RETURN_IF_ERROR(LoadTarget());
   const RegionNotices& coordinator = view_.peers[kPolicyCoordinator];
-  view_.caught_up = true;
-  for (const auto& [rank, near] : engine.caught_up)
-    view_.caught_up &= near || view_.peers[rank].fenced > view_.handled ||
-                       (coordinator.go != 0 && view_.peers[rank].fenced == coordinator.go);
+  for (const auto& [rank, near] : engine.caught_up) {
+    const uint64_t fenced = view_.peers[rank].fenced;
+    const bool has_mark =
+        fenced > view_.handled || (coordinator.go != 0 && fenced == coordinator.go);
+    if (!near && !has_mark)
+      view_.behind += (view_.behind.empty() ? "" : ", ") + identity_.regions[rank];
+  }
   if (view_.state == ChangeState::kFenced || view_.state == ChangeState::kVoted) {
     // After a restart of the agent: somewhat later will do.
     if (!fence_.valid()) {

@@ -202,7 +202,7 @@ class PolicyChangeGroup {
     view.abort_wanted = region.abort_wanted;
     view.overdue = wild && Chance(2);
     view.handled = region.handled;
-    view.caught_up = Chance(50);
+    view.behind = Chance(50) ? "" : "another";
     view.noted = Chance(50);
     view.swept = Chance(50);
     view.durable = Chance(50);

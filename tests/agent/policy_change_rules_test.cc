@@ -14,7 +14,7 @@ ChangeView Ready(Rank self) {
   view.state = ChangeState::kProposed;
   view.from = kOld;
   view.to = kNew;
-  view.announced = view.caught_up = view.noted = view.swept = view.durable = true;
+  view.announced = view.noted = view.swept = view.durable = true;
   for (Rank rank = 0; rank < 3; ++rank) {
     view.peers[rank].proposes_from = kOld;
     view.peers[rank].proposes_to = kNew;
@@ -64,8 +64,9 @@ TEST(PolicyChangeRulesTest, AnotherSetThanItsOwnIsRefused) {
 TEST(PolicyChangeRulesTest, TheGateClosesOnlyWhereLittleIsLeftToApply) {
   ChangeView view = Asked(1, 5);
   EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kFence);
-  view.caught_up = false;
+  view.behind = "c";
   EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+  EXPECT_EQ(NextPolicyStep(view).reason, "this region catches up first with: c");
   view.peers[0].go_overdue = true;
   EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kRefuse);
 }

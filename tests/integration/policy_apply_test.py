@@ -1,7 +1,9 @@
 """`pgduet policy apply`: the policies of tables change in all regions while everybody writes, and no row is decided by two rules."""
 
+import contextlib
 import datetime
 import itertools
+import json
 import random
 import subprocess
 import threading
@@ -27,7 +29,10 @@ KEYS = 8
 
 
 class Load:
-    """Clients in every region: inserts, updates, deletes of few rows of the table that changes, and of another one."""
+    """Clients in every region: inserts, updates, deletes of few rows of the table that changes, and of another one.
+
+    They write slower while an agent lags: a region that falls behind is rightly waited for, and how much a machine applies is not
+    what these tests ask."""
 
     def __init__(self, group, chance, increments_only=False, pause=0.005):
         self.group, self.increments_only, self.pause = group, increments_only, pause
@@ -39,6 +44,7 @@ class Load:
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._write, args=(region, random.Random(chance.random())))
                          for region in group for _ in range(2)]
+        self._threads.append(threading.Thread(target=self._keep_pace, args=(pause,)))
 
     def __enter__(self):
         for thread in self._threads:
@@ -54,6 +60,18 @@ class Load:
     def wait_for(self, writes):
         target = self.writes + writes
         wait_until(lambda: self.writes >= target or self._failures, f"{writes} writes")
+
+    def _keep_pace(self, fastest):
+        while not self._stop.wait(0.3):
+            behind = max((self._lag(region) for region in self.group), default=0) > 2
+            self.pause = min(self.pause * 2, 0.5) if behind else max(self.pause * 0.8, fastest)
+
+    def _lag(self, region):
+        """Seconds that this region is behind another one whose agent runs."""
+        code, body = region.agent.http("/status", timeout=2)
+        streams = json.loads(body)["streams"] if code == 200 else []
+        running = [stream for stream in streams if stream["name"] in self.group.regions and self.group[stream["name"]].agent.running()]
+        return max((stream.get("lag_seconds") or 0 for stream in running), default=0)
 
     def _write(self, region, chance):
         connection = region.connect()
@@ -152,6 +170,15 @@ def state(region):
     return rows[0][0] if rows else None
 
 
+@contextlib.contextmanager
+def going_without_a_gate(region, change):
+    """The region is told of the change, but a long transaction keeps its gate from closing."""
+    region.pgduet("policy apply", change.paths[region.name], "--no-wait", *change.arguments)
+    with region.transaction() as cursor:
+        cursor.execute("LOCK TABLE item IN ROW EXCLUSIVE MODE")
+        yield
+
+
 def hash_of(region):
     text = region.pgduet("policy status", "--json").stdout
     return text.split('"hash": "')[1].split('"')[0]
@@ -196,7 +223,6 @@ def assert_clean(group):
 def test_policies_change_under_load(make_group, seeded_random, regions):
     """Through all kinds of policies, and back; every table ends equal, and nothing of the old rule remains."""
     group = make_group(list(regions), schema=SCHEMA, tables=LAST)
-    # No more than is applied on a busy machine: a region that falls behind is refused, as it should.
     with Load(group, seeded_random, pause=0.02) as load:
         load.wait_for(40)
         for tables in (STRONGEST, COUNTER, LAST, VERSIONS, COUNTERS, LAST):
@@ -277,13 +303,15 @@ def test_a_region_that_is_away_takes_the_change_back_everywhere(make_group, seed
     before = hash_of(group["a"])
     with Load(group, seeded_random) as load:
         load.wait_for(20)
-        group["c"].pgduet("policy apply", Change(group, COUNTER).paths["c"], "--no-wait")
-        wait_until(lambda: group["a"].sql("SELECT 1 FROM pgduet.policy_notice WHERE rank = 2 AND kind = 'propose'"), "c's word")
-        group["c"].agent.kill()
-        change = Change(group, COUNTER, "--patience", "10").begin("a", "b")  # time enough for b to send its mark
+        change = Change(group, COUNTER, "--patience", "10")
+        with going_without_a_gate(group["c"], change):
+            change.begin("a", "b")
+            wait_until(lambda: state(group["a"]) == "going", "a's go", interval=0.01)
+            group["c"].agent.kill()
         ended = change.end()
         assert {code for code, _ in ended.values()} == {1}, ended
-        assert all("policy_change_aborted" in said and "no mark of c" in ended["a"][1] for _, said in ended.values())
+        assert all("policy_change_aborted" in said for _, said in ended.values()), ended
+        assert "time was over: no mark of" in ended["a"][1], ended
         group["c"].agent.start()
         change.run("c", "--resume").wait(timeout=120)
         load.wait_for(20)
@@ -299,16 +327,11 @@ def test_writes_wait_at_the_gate_and_are_told_to_try_again(make_group):
     group = make_group(["a", "b"], schema=SCHEMA, tables=LAST)
     group["a"].sql("INSERT INTO item VALUES (1)")
     group.wait_converged()
-    for tables in [COUNTER, LAST] * 5:
-        change = Change(group, tables, "--patience", "20").begin()
-        wait_until(lambda: state(group["b"]) in ("fenced", "voted", "applied"), "b's gate", interval=0.001)
+    change = Change(group, COUNTER, "--patience", "60")
+    with going_without_a_gate(group["a"], change):
+        change.begin("b")
+        wait_until(lambda: state(group["b"]) == "voted", "b's mark")
         group["a"].agent.kill()
-        wait_until(lambda: state(group["b"]) in ("voted", "applied"), "b's mark")
-        if state(group["a"]) in ("going", "fenced"):
-            break  # else a was faster than we, and has decided
-        group["a"].agent.start()
-        change.succeed()
-        settled(group)
     with pytest.raises(psycopg2.errors.LockNotAvailable):
         group["b"].sql("UPDATE item SET n = n + 1 WHERE id = 1")
     group["b"].sql("INSERT INTO other VALUES (1, 'open')")
@@ -317,9 +340,11 @@ def test_writes_wait_at_the_gate_and_are_told_to_try_again(make_group):
     assert "policy_change_voted" in refused.stderr
     group["a"].agent.start()
     change.end()
+    change.run("a", "--resume").wait(timeout=120)
     assert state(group["a"]) == state(group["b"])
     group["b"].sql("UPDATE item SET n = n + 1 WHERE id = 1")
     settled(group)
+    assert_clean(group)
 
 
 def test_a_change_that_nobody_else_was_told_of_is_taken_back_by_command(make_group):
