@@ -5,7 +5,7 @@
 namespace pgduet {
 namespace {
 
-constexpr Oid kInt8 = 20, kInt2 = 21, kInt4 = 23;
+constexpr Oid kInt8 = 20, kInt2 = 21, kInt4 = 23, kFloat4 = 700, kFloat8 = 701;
 
 void SetBounds(Oid type, ShapeColumn& column) {
   if (type == kInt2) {
@@ -17,6 +17,14 @@ void SetBounds(Oid type, ShapeColumn& column) {
   } else if (type == kInt8) {
     column.low = "-9223372036854775808";
     column.high = "9223372036854775807";
+  } else if (type == kFloat4) {
+    column.low = "-3.4028235e+38";
+    column.high = "3.4028235e+38";
+    column.float_bits = 32;
+  } else if (type == kFloat8) {
+    column.low = "-1.7976931348623157e+308";
+    column.high = "1.7976931348623157e+308";
+    column.float_bits = 64;
   }
 }
 

@@ -111,7 +111,8 @@ bool RowEngine::ShowColumns(const RowWrite& write, bool concurrent, RowImage mer
     state.shadow = std::move(merged);
     return true;
   }
-  if (!in_bounds) state.shadow = std::move(merged);
+  // A counter's exact sum, where its type has no number for it.
+  if (shown != merged) state.shadow = std::move(merged);
   // For ShowNewest: the row of a single member is what is visible, but for this.
   if (!concurrent && shown != write.new_row)
     MemberOf(state, write.dot).row = Completed(write.new_row, shown);

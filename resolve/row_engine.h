@@ -30,6 +30,7 @@ struct ShapeColumn {
   int group = -1;         // `latest` columns with the same number win together
   bool json = false;      // add_wins_set: a jsonb array, not an SQL array
   std::string low, high;  // counter: bounds of the type as decimal numbers; empty: none
+  int float_bits = 0;     // counter: 32 or 64, it shows the nearest float; 0: it shows the sum
 };
 
 // A table's columns under its policy.

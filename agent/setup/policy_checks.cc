@@ -54,7 +54,8 @@ struct Takes {
   std::string_view types;
 };
 constexpr Takes kTakes[] = {
-    {ColumnKind::kCounter, "number", "smallint, integer, bigint or numeric"},
+    {ColumnKind::kCounter, "number float",
+     "smallint, integer, bigint, numeric, real or double precision"},
     {ColumnKind::kMax, "number time",
      "smallint, integer, bigint, numeric, date, timestamp or timestamptz"},
     {ColumnKind::kMin, "number time",
@@ -63,14 +64,7 @@ constexpr Takes kTakes[] = {
     {ColumnKind::kMap, "jsonb", "jsonb with an object"},
 };
 
-std::string TypeRemedy(const Takes& takes, const TableConfig& table, const std::string& column,
-                       std::string_view found) {
-  if (takes.kind == ColumnKind::kCounter && found == "float") {
-    return fmt::format(
-        "Sums of floats depend on their order. ALTER TABLE {} ALTER COLUMN {} TYPE numeric; in all "
-        "regions, or another kind for the column.",
-        table.QuotedName(), QuoteName(column));
-  }
+std::string TypeRemedy(const Takes& takes) {
   return fmt::format("'{}' takes {} (domains over them do not count); choose another kind or type.",
                      ColumnKindName(takes.kind), takes.types);
 }
@@ -84,7 +78,7 @@ bool TypeFits(const TableConfig& table, const ColumnPolicy& column, const PgResu
         findings, "policy_column_type",
         fmt::format("a column's type does not fit its kind: table={} column={} kind={} type={}",
                     table.QuotedName(), column.column, ColumnKindName(column.kind), row.Text(0, 0)),
-        TypeRemedy(takes, table, column.column, row.Text(0, 1)));
+        TypeRemedy(takes));
     return false;
   }
   return true;

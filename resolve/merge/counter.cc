@@ -1,6 +1,7 @@
 // counter: the sum of what each write added to the row that it met. An insert adds its value to
 // nothing, a delete takes away what it had seen, an assignment adds the difference. NULL and what
-// is not a finite number count as zero.
+// is not a finite number count as zero. A float is the decimal number that PostgreSQL prints: the
+// sum of those is exact, and rounded once, when it is shown.
 #include "resolve/merge/column_merge.h"
 #include "resolve/merge/decimal.h"
 

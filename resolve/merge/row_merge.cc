@@ -4,6 +4,7 @@
 
 #include "resolve/merge/column_merge.h"
 #include "resolve/merge/decimal.h"
+#include "resolve/merge/float_text.h"
 
 namespace pgduet {
 namespace {
@@ -29,7 +30,8 @@ std::set<int> ChangedGroups(const RowShape& shape, const RowWrite& write) {
   return groups;
 }
 
-bool Bound(const ShapeColumn& column, Cell& cell) {
+// What the column's type can hold of the exact sum. False: the sum is beyond it.
+bool FitType(const ShapeColumn& column, Cell& cell) {
   const std::optional<Decimal> number = Decimal::Parse(cell.text);
   if (!number) return true;
   const std::optional<Decimal> low = Decimal::Parse(column.low), high = Decimal::Parse(column.high);
@@ -41,6 +43,8 @@ bool Bound(const ShapeColumn& column, Cell& cell) {
     cell.text = column.high;
     return false;
   }
+  if (column.float_bits > 0)
+    cell.text = NearestFloat(*number, column.float_bits).value_or(cell.text);
   return true;
 }
 
@@ -88,8 +92,12 @@ bool ShowMerged(const RowShape& shape, RowImage& merged, RowImage& shown) {
     Canonicalise(shape.columns[column].kind, shape.columns[column].json, merged[column]);
   shown = merged;
   for (size_t column = 0; column < shape.columns.size(); ++column) {
-    if (shape.columns[column].kind == ColumnKind::kCounter)
-      in_bounds &= Bound(shape.columns[column], shown[column]);
+    const ShapeColumn& one = shape.columns[column];
+    if (one.kind != ColumnKind::kCounter) continue;
+    in_bounds &= FitType(one, shown[column]);
+    // 1e+20 hides nothing of the sum.
+    if (Equivalent(one.kind, one.json, shown[column], merged[column]))
+      merged[column] = shown[column];
   }
   return in_bounds;
 }

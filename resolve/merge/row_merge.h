@@ -17,8 +17,9 @@ void MergeColumns(const RowShape& shape, const RowWrite& write, RowState& state,
 
 bool CountersAreZero(const RowShape& shape, const RowImage& row);
 
-// The row in the form that all regions give it after a merge. Returns false when a counter is
-// beyond the bounds of its type: then `shown` has the bound in its place.
+// The row in the form that all regions give it after a merge; `shown` has the bound in the place of
+// a counter that is beyond its type, and the nearest float in that of a sum of floats. Returns
+// false when a counter is beyond its type.
 bool ShowMerged(const RowShape& shape, RowImage& merged, RowImage& shown);
 
 // The same after a write that had seen all others: its own words where they say what the merged

@@ -62,14 +62,15 @@ def merge(**columns):
 
 def test_columns_that_fit_are_fine(group):
     columns = {"At": "counter", "small": "counter", "big": "max", "price": "counter", "day": "max", "at": "min", "moment": "max",
-               "tags": "add_wins_set", "doc": "map", "name": "latest", "id": "latest"}
+               "tags": "add_wins_set", "doc": "map", "name": "latest", "id": "latest",
+               "ratio": "counter", "ratio4": "counter"}
     assert findings(group, merge(**columns)) == []
     assert findings(group, merge(doc="add_wins_set", small="min", price="max")) == []
     assert findings(group, {"public.stock": {"policy": "merge", "groups": [["name", "loose"], ["id", "feeling"]]}}) == []
 
 
 @pytest.mark.parametrize("column, kind, said", [
-    ("name", "counter", "smallint, integer, bigint or numeric"), ("ratio", "counter", "TYPE numeric"), ("ratio4", "counter", "TYPE numeric"),
+    ("name", "counter", "smallint, integer, bigint, numeric, real or double precision"),
     ("pos", "counter", "domains"), ("day", "counter", "smallint"), ("name", "max", "timestamptz"), ("ratio", "max", "numeric"),
     ("hour", "min", "timestamptz"), ("feeling", "max", "timestamptz"), ("old", "map", "jsonb"), ("tags", "map", "jsonb"),
     ("name", "add_wins_set", "array"), ("grid", "add_wins_set", "one-dimensional"), ("vector", "add_wins_set", "array"),

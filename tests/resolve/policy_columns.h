@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cctype>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <set>
 #include <string>
@@ -45,8 +47,10 @@ class PolicyColumns : public PolicyWrites {
   }
   // True when the value is beyond its type.
   static bool Bound(const ShapeColumn& column, Cell& cell) {
+    if (column.float_bits > 0 && cell.kind == Cell::Kind::kText)
+      cell = Cell::Text(NearestDouble(cell.text));
     if (column.high.empty()) return false;
-    const long long number = Number(cell);
+    const Units number = Number(cell);
     if (number > Number(Cell::Text(column.high))) {
       cell = Cell::Text(column.high);
     } else if (number < Number(Cell::Text(column.low))) {
@@ -58,27 +62,58 @@ class PolicyColumns : public PolicyWrites {
   }
 
  private:
-  // In hundredths.
-  static long long Number(const Cell& cell) {
+  using Units = __int128;  // of 1e-17: holds every number of RandomCell, and some hundred of them
+  static constexpr int kPlaces = 17;
+
+  static Units Number(const Cell& cell) {
     if (cell.kind != Cell::Kind::kText || cell.text == "NaN") return 0;
-    const long double value = std::strtold(cell.text.c_str(), nullptr) * 100;
-    return static_cast<long long>(value < 0 ? value - 0.5 : value + 0.5);
+    const size_t e = cell.text.find('e'), point = cell.text.find('.');
+    int places = kPlaces + (e == std::string::npos ? 0 : std::atoi(cell.text.c_str() + e + 1));
+    Units number = 0;
+    for (size_t at = 0; at < std::min(e, cell.text.size()); ++at) {
+      if (!std::isdigit(static_cast<unsigned char>(cell.text[at]))) continue;
+      number = number * 10 + (cell.text[at] - '0');
+      if (at > point) --places;
+    }
+    for (; places > 0; --places) number *= 10;
+    return cell.text[0] == '-' ? -number : number;
+  }
+  // With as few digits as are read back as the same number.
+  static std::string NearestDouble(const std::string& text) {
+    const double value = std::strtod(text.c_str(), nullptr);
+    char shortest[40];
+    for (int digits = 1; digits <= 17; ++digits) {
+      std::snprintf(shortest, sizeof(shortest), "%.*e", digits - 1, value);
+      if (std::strtod(shortest, nullptr) == value) break;
+    }
+    const int exponent = std::atoi(std::strchr(shortest, 'e') + 1);
+    if (value == 0) return "0";
+    if (exponent < -4 || exponent >= 15) return shortest;
+    const std::string far = shortest;
+    const size_t digits = far.find('e') - (far[0] == '-' ? 1 : 0);  // the point among them
+    const int behind = std::max(0, static_cast<int>(digits > 1 ? digits - 2 : 0) - exponent);
+    std::snprintf(shortest, sizeof(shortest), "%.*f", behind, value);
+    return shortest;
   }
 
   Cell Counter(const Taken& set, size_t column) const {
-    long long sum = 0;
+    Units sum = 0;
     for (const int one : Those(set, [](int) { return true; })) {
       if (writes_[one].stood) sum -= Number((*writes_[one].stood)[column]);
       if (!writes_[one].deletes()) sum += Number(writes_[one].after[column]);
     }
     return Cell::Text(NumberText(sum));
   }
-  static std::string NumberText(long long hundredths) {
-    const long long size = std::llabs(hundredths);
-    std::string text = (hundredths < 0 ? "-" : "") + std::to_string(size / 100);
-    if (size % 100 == 0) return text;
-    const std::string rest = std::to_string(100 + size % 100).substr(1);
-    return text + "." + (rest[1] == '0' ? rest.substr(0, 1) : rest);
+  static std::string NumberText(Units number) {
+    std::string digits;
+    for (Units rest = number < 0 ? -number : number; rest > 0; rest /= 10)
+      digits.insert(0, 1, static_cast<char>('0' + static_cast<int>(rest % 10)));
+    if (digits.size() <= kPlaces) digits.insert(0, kPlaces + 1 - digits.size(), '0');
+    std::string text =
+        digits.substr(0, digits.size() - kPlaces) + "." + digits.substr(digits.size() - kPlaces);
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.back() == '.') text.pop_back();
+    return (number < 0 ? "-" : "") + text;
   }
   bool Changes(int write, size_t column) const {
     const PolicyWrite& one = writes_[write];

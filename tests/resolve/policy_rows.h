@@ -59,7 +59,7 @@ inline std::string Enclosed(const std::vector<std::string>& words, char open, ch
   return text + close;
 }
 
-// `hits` is a bigint, `stock` a type with narrow bounds.
+// `hits` is a numeric, `stock` a type with narrow bounds, `weight` a double precision.
 inline RowShape MergeShape(OnDelete on_delete) {
   RowShape shape;
   shape.policy = {.kind = PolicyKind::kMerge, .on_delete = on_delete};
@@ -68,6 +68,7 @@ inline RowShape MergeShape(OnDelete on_delete) {
                    {.name = "city \"x\"", .group = 0},
                    {.name = "hits", .kind = ColumnKind::kCounter},
                    {.name = "stock", .kind = ColumnKind::kCounter, .low = "-20", .high = "20"},
+                   {.name = "weight", .kind = ColumnKind::kCounter, .float_bits = 64},
                    {.name = "highest", .kind = ColumnKind::kMax},
                    {.name = "lowest", .kind = ColumnKind::kMin},
                    {.name = "tags", .kind = ColumnKind::kAddWinsSet},
@@ -121,6 +122,9 @@ inline Cell RandomCell(Chance& chance, const ShapeColumn& column) {
       return Cell::Text(chance.Of(kTexts));
     case ColumnKind::kCounter: {
       static const std::vector<std::string> kOdd = {"0.25", "-1.50", "NaN", "1e+15"};
+      static const std::vector<std::string> kFloats = {
+          "0.1", "0.2", "0.3", "0.30000000000000004", "-0.7", "2.5", "1e+18", "-1e-05"};
+      if (column.float_bits > 0) return Cell::Text(chance.Of(kFloats));
       if (column.high.empty() && chance.Percent(10)) return Cell::Text(chance.Of(kOdd));
       return RandomNumber(chance, column.high.empty() ? 50 : 20);
     }

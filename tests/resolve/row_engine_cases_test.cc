@@ -158,6 +158,39 @@ TEST(RowEngineCasesTest, ARowThatGivesWayToADeleteIsNotSaidToStay) {
   EXPECT_EQ(site.last.shown, Shown::kMerged);
 }
 
+// The sum is kept exactly beside the row, and rounded when it is shown: no order of writes loses
+// the small numbers beside the large one.
+TEST(RowEngineCasesTest, AFloatCounterForgetsNothingThatItCannotShow) {
+  const RowEngine engine =
+      EngineOf(PolicyKind::kMerge, OnDelete::kNewestWins,
+               {{.name = "n", .kind = ColumnKind::kCounter, .float_bits = 64}});
+  const One base{0, 1, 1, kInsert, Seen({{0, 1}}), {}, Row({"0.1"})};
+  const One large{1, 1, 2, kUpdate, Seen({{0, 1}, {1, 1}}), Row({"0.1"}), Row({"1e+18"})};
+  const One small{2, 1, 3, kUpdate, Seen({{0, 1}, {2, 1}}), Row({"0.1"}), Row({"0.3"})};
+  for (const auto& order : {std::vector{&base, &large, &small}, std::vector{&base, &small, &large}})
+    EXPECT_EQ(Take(engine, order).visible, Row({"1e+18"}));
+  // All seen: what is taken away is what was shown.
+  const One away{1, 2, 4, kUpdate, Seen({{0, 1}, {1, 2}, {2, 1}}), Row({"1e+18"}), Row({"0"})};
+  for (const auto& order :
+       {std::vector{&base, &large, &small, &away}, std::vector{&base, &small, &large, &away}})
+    EXPECT_EQ(Take(engine, order).visible, Row({"0.2"}));
+}
+
+TEST(RowEngineCasesTest, AFloatCounterBeyondItsTypeShowsTheBound) {
+  const RowEngine engine = EngineOf(PolicyKind::kMerge, OnDelete::kNewestWins,
+                                    {{.name = "n",
+                                      .kind = ColumnKind::kCounter,
+                                      .low = "-3.4028235e+38",
+                                      .high = "3.4028235e+38",
+                                      .float_bits = 32}});
+  const One base{0, 1, 1, kInsert, Seen({{0, 1}}), {}, Row({"0"})};
+  const One high{0, 2, 2, kUpdate, Seen({{0, 2}}), Row({"0"}), Row({"3e+38"})};
+  const One higher{1, 1, 3, kUpdate, Seen({{0, 1}, {1, 1}}), Row({"0"}), Row({"3e+38"})};
+  const Site site = Take(engine, {&base, &high, &higher});
+  EXPECT_EQ(site.visible, Row({"3.4028235e+38"}));
+  EXPECT_TRUE(site.last.overflow);
+}
+
 // What only the counter of a deleted row knows has to stay until an insert has overwritten it.
 TEST(RowEngineCasesTest, ADeletedRowWhoseCounterHoldsSomethingIsNotSettled) {
   const RowEngine engine = EngineOf(PolicyKind::kMerge, OnDelete::kDeleteWins,

@@ -130,7 +130,10 @@ std::vector<Fault> MergeFaults() {
     for (ShapeColumn& column : shape.columns) column.group = -1;
   });
   const auto lowest =
-      WithShape([](RowShape& shape) { shape.columns[5].kind = ColumnKind::kLatest; });
+      WithShape([](RowShape& shape) { shape.columns[6].kind = ColumnKind::kLatest; });
+  const auto rounded = After([](const auto&, const auto&, const Outcome&, Site& site) {
+    if (site.state.shadow && site.visible) (*site.state.shadow)[5] = (*site.visible)[5];
+  });
   Subject lossy;
   lossy.encode = [](const RowState& state, const std::vector<std::string>& names) {
     RowState less = state;
@@ -143,6 +146,7 @@ std::vector<Fault> MergeFaults() {
           {"dots of sets are ignored", kMergeRule, WithoutStatesOf(ColumnKind::kAddWinsSet), 20},
           {"writers of keys are ignored", kMergeRule, WithoutStatesOf(ColumnKind::kMap), 20},
           {"writers of columns are ignored", kMergeRule, WithoutStatesOf(ColumnKind::kLatest), 20},
+          {"a sum of floats is what is shown", kMergeRule, rounded, 20},
           {"highest is the newest", kMergeRule, lowest, 20},
           {"a group does not win together", kMergeRule, apart, 50},
           {"the text of a state leaves something out", kMergeRule, lossy, 20}};

@@ -14,7 +14,8 @@ from psycopg2 import errors
 SCHEMA = """
 CREATE TABLE merged (
   id int PRIMARY KEY, n bigint NOT NULL DEFAULT 0, amount numeric(12,2) NOT NULL DEFAULT 0,
-  tags text[], attributes jsonb, items jsonb, top int, low timestamptz, a text, b text, c text);
+  tags text[], attributes jsonb, items jsonb, top int, low timestamptz, a text, b text, c text,
+  share real NOT NULL DEFAULT 0);
 ALTER TABLE merged REPLICA IDENTITY FULL;
 CREATE TABLE updated_wins (id int PRIMARY KEY, n bigint NOT NULL DEFAULT 0, tags int[], note text);
 ALTER TABLE updated_wins REPLICA IDENTITY FULL;
@@ -24,16 +25,18 @@ CREATE TABLE first_one (id int PRIMARY KEY, note text);
 CREATE TABLE strongest (id int PRIMARY KEY, note text);
 CREATE TABLE document (id int PRIMARY KEY, body text);
 CREATE TABLE newest (id int PRIMARY KEY, note text);
-CREATE TABLE total (id int PRIMARY KEY, n bigint NOT NULL DEFAULT 0, amount numeric NOT NULL DEFAULT 0, label text);
+CREATE TABLE total (id int PRIMARY KEY, n bigint NOT NULL DEFAULT 0, amount numeric NOT NULL DEFAULT 0,
+  weight float8 NOT NULL DEFAULT 0, label text);
 ALTER TABLE total REPLICA IDENTITY FULL;
-CREATE TABLE counted (region text, number bigint, id int NOT NULL, n int NOT NULL, amount numeric NOT NULL, PRIMARY KEY (region, number));
+CREATE TABLE counted (region text, number bigint, id int NOT NULL, n int NOT NULL, amount numeric NOT NULL, weight float8 NOT NULL,
+  PRIMARY KEY (region, number));
 """
 
 
 def tables(regions):
     return {
         "public.merged": {"policy": "merge", "columns": {
-            "n": "counter", "amount": "counter", "tags": "add_wins_set", "items": "add_wins_set",
+            "n": "counter", "amount": "counter", "share": "counter", "tags": "add_wins_set", "items": "add_wins_set",
             "attributes": "map", "top": "max", "low": "min"}, "groups": [["a", "b"]]},
         "public.updated_wins": {"policy": "merge", "on_delete": "update_wins",
                                 "columns": {"n": "counter", "tags": "add_wins_set"}},
@@ -43,7 +46,7 @@ def tables(regions):
         "public.document": {"policy": "versions"},
         "public.newest": {"policy": "last_write_wins"},
         "public.counted": {},
-        "public.total": {"policy": "merge", "columns": {"n": "counter", "amount": "counter"}},
+        "public.total": {"policy": "merge", "columns": {"n": "counter", "amount": "counter", "weight": "counter"}},
     }
 
 
@@ -111,10 +114,11 @@ class PolicyLoad:
         choice = chance.randrange(10)
         if choice < 2:
             n, cents = chance.randint(-5, 9), chance.randint(-500, 900)
-            cursor.execute("INSERT INTO total AS t (id, n, amount, label) VALUES (%s, %s, %s, %s) ON CONFLICT (id) DO UPDATE "
-                           "SET n = t.n + excluded.n, amount = t.amount + excluded.amount, label = excluded.label",
-                           (key, n, cents / 100, word))
-            cursor.execute("INSERT INTO counted VALUES (%s, %s, %s, %s, %s)", (region, next(self._numbers), key, n, cents / 100))
+            weight = chance.choice([0.25, -1.5, 3.0, 1048576.125])  # sums that a float can say
+            cursor.execute("INSERT INTO total AS t (id, n, amount, weight, label) VALUES (%s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE "
+                           "SET n = t.n + excluded.n, amount = t.amount + excluded.amount, weight = t.weight + excluded.weight, "
+                           "label = excluded.label", (key, n, cents / 100, weight, word))
+            cursor.execute("INSERT INTO counted VALUES (%s, %s, %s, %s, %s, %s)", (region, next(self._numbers), key, n, cents / 100, weight))
         elif choice < 5:
             self._change_merged(cursor, key, word, chance)
         elif choice == 5:
@@ -141,6 +145,7 @@ class PolicyLoad:
             ("n = n + %s", (chance.randint(-3, 5),)),
             ("n = %s", (chance.randint(0, 5),)),
             ("amount = amount + %s", (chance.randint(-300, 300) / 100,)),
+            ("share = share + %s", (chance.choice([0.1, -0.7, 1e6, -1e6, 1e-9]),)),  # sums that it cannot
             ("tags = array_append(coalesce(tags, '{}'), %s)", (element,)),
             ("tags = array_remove(tags, %s)", (element,)),
             ("items = coalesce(items, '[]') || to_jsonb(%s::text)", (element,)),
@@ -167,8 +172,9 @@ class PolicyLoad:
 
     def assert_counters_exact(self):
         for region in self.group:
-            wrong = region.sql("SELECT id, t.n, c.n, t.amount, c.amount FROM total t FULL JOIN (SELECT id, sum(n) AS n, sum(amount) AS amount "
-                               "FROM counted GROUP BY id) c USING (id) WHERE (t.n, t.amount) IS DISTINCT FROM (c.n, c.amount)")
+            wrong = region.sql("SELECT id, t.n, c.n, t.amount, c.amount, t.weight, c.weight FROM total t FULL JOIN (SELECT id, sum(n) AS n, "
+                               "sum(amount) AS amount, sum(weight) AS weight FROM counted GROUP BY id) c USING (id) "
+                               "WHERE (t.n, t.amount, t.weight) IS DISTINCT FROM (c.n, c.amount, c.weight)")
             assert not wrong and region.sql("SELECT count(*) FROM total") != [(0,)], region.name
 
 
