@@ -39,10 +39,11 @@ NextStep Coordinate(const ChangeView& view) {
     case ChangeState::kNone:
       return {};
     case ChangeState::kProposed: {
-      if (view.abort_wanted) return {ChangeStep::kWithdraw, 0, "by command"};
-      if (!view.announced) return {ChangeStep::kAnnounce};
+      if (view.abort_wanted) return {ChangeStep::kWithdraw, view.handled, "by command"};
+      if (!view.announced) return {ChangeStep::kAnnounce, view.handled};
       const std::string unready = Without(view, [&](const RegionNotices& peer) {
-        return peer.proposes_from == view.from && peer.proposes_to == view.to;
+        return peer.proposes_from == view.from && peer.proposes_to == view.to &&
+               peer.proposes_after >= view.handled;
       });
       if (!unready.empty()) return {ChangeStep::kWait, 0, "not told of this set yet: " + unready};
       if (!view.behind.empty()) return {ChangeStep::kWait, 0, CatchesUp(view)};
@@ -94,8 +95,12 @@ NextStep Propose(const ChangeView& view, const RegionNotices& coordinator) {
   // It was over before this region had answered.
   if (coordinator.go > view.handled && ours)
     return {ChangeStep::kEnd, coordinator.go, "the first region aborted"};
-  if (view.abort_wanted) return {ChangeStep::kWithdraw, 0, "by command"};
-  if (!view.announced) return {ChangeStep::kAnnounce};
+  // A region that was set up anew learns of what was before from the first region's proposal.
+  const uint64_t over = std::max({view.handled, coordinator.aborted, coordinator.proposes_after});
+  if (view.abort_wanted) return {ChangeStep::kWithdraw, over, "by command"};
+  const auto own = view.peers.find(view.self);
+  const bool said = view.announced && own != view.peers.end() && own->second.proposes_after >= over;
+  if (!said) return {ChangeStep::kAnnounce, over};
   return {ChangeStep::kWait, 0, "the first region has not said go"};
 }
 

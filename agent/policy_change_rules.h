@@ -22,6 +22,9 @@ enum class ChangeState { kNone, kProposed, kGoing, kFenced, kVoted };
 // The newest that was heard of one region; numbers are 0 before there is one.
 struct RegionNotices {
   uint64_t proposes_from = 0, proposes_to = 0;
+  // The newest change whose end the region had heard of when it proposed: an older proposal was for
+  // a change that is over.
+  uint64_t proposes_after = 0;
   uint64_t go = 0, go_from = 0, go_to = 0;
   uint64_t fenced = 0;
   uint64_t refused = 0;

@@ -126,6 +126,7 @@ absl::Status PolicyChanger::LoadNotices(const PgResult& rows,
     if (kind == "propose") {
       peer.proposes_from = Hash(rows.Text(row, 3));
       peer.proposes_to = Hash(rows.Text(row, 4));
+      peer.proposes_after = change;
     } else if (kind == "go") {
       peer.go = change;
       peer.go_from = Hash(rows.Text(row, 3));
@@ -215,9 +216,9 @@ absl::Status PolicyChanger::Do(const NextStep& next) {
     case ChangeStep::kWait:
       return NoteReason(next.reason);
     case ChangeStep::kAnnounce:
-      return Say(PolicyNoticeKind::kPropose, 0, "proposed", "");
+      return Say(PolicyNoticeKind::kPropose, next.change, "proposed", "");
     case ChangeStep::kWithdraw:
-      return Say(PolicyNoticeKind::kWithdraw, 0, "aborted", next.reason);
+      return Say(PolicyNoticeKind::kWithdraw, next.change, "aborted", next.reason);
     case ChangeStep::kGo:
       return Say(PolicyNoticeKind::kGo, newest_change_ + 1, "going", "");
     case ChangeStep::kFence:
@@ -315,13 +316,16 @@ absl::Status PolicyChanger::Say(PolicyNoticeKind kind, uint64_t change, const st
                                      {std::string(kPolicyPrefix), EncodePolicyNotice(notice)})
                              .status());
   PGDUET_RETURN_IF_ERROR(StoreNotice(*session_, identity_.rank, notice));
+  // A proposal's number is that of an earlier change.
+  const bool numbered = kind != PolicyNoticeKind::kPropose && kind != PolicyNoticeKind::kWithdraw;
   if (own_) {
     PGDUET_RETURN_IF_ERROR(
         session_
-            ->Query("UPDATE pgduet.policy_change SET announced = true, state = $2, change = "
-                    "greatest(change, $3::bigint), reason = $4, state_at = clock_timestamp() WHERE "
-                    "id = $1::bigint",
-                    {std::to_string(own_->id), state, std::to_string(change), reason})
+            ->Query(
+                "UPDATE pgduet.policy_change SET announced = true, state = $2, change = "
+                "greatest(change, $3::bigint), reason = $4, state_at = clock_timestamp() WHERE "
+                "id = $1::bigint",
+                {std::to_string(own_->id), state, std::to_string(numbered ? change : 0), reason})
             .status());
   }
   PGDUET_RETURN_IF_ERROR(Commit());

@@ -14,7 +14,7 @@ absl::Status StoreNotice(TargetSession& session, Rank origin, const PolicyNotice
           "VALUES ($1::smallint, $2, $3::bigint, $4, $5, $6::bigint) ON CONFLICT (rank, kind) DO "
           "UPDATE SET change = excluded.change, from_hash = excluded.from_hash, to_hash = "
           "excluded.to_hash, clock = excluded.clock, heard_at = clock_timestamp() WHERE "
-          "excluded.change > n.change OR (excluded.change = 0 AND n.change = 0)",
+          "excluded.change > n.change OR (excluded.change = n.change AND n.kind = 'propose')",
           {std::to_string(origin), std::string(PolicyNoticeName(kind)),
            std::to_string(notice.change), PolicyHashText(notice.from),
            PolicyHashText(withdrawn ? 0 : notice.to), std::to_string(notice.clock)})

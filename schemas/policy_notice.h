@@ -28,7 +28,9 @@ std::string_view PolicyNoticeName(PolicyNoticeKind kind);
 
 struct PolicyNotice {
   PolicyNoticeKind kind = PolicyNoticeKind::kPropose;
-  uint64_t change = 0;  // number of the change, given by the coordinator; 0 before it has one
+  // Number of the change, given by the coordinator. Of a proposal, and of what withdraws it: the
+  // newest change whose end the region had heard of; 0: none.
+  uint64_t change = 0;
   uint64_t from = 0;    // hash of the set that is left
   uint64_t to = 0;      // hash of the set that comes
   // Of a mark: the database's clock after everything before the mark was noted: no row that a

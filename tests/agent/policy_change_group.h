@@ -5,6 +5,7 @@
 // it was written, and who writes under a new set has seen all that was written under the old one.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <random>
@@ -43,6 +44,10 @@ class PolicyChangeGroup {
       if (region.gate_closed) Broken("a gate stays closed");
       if (region.set != regions_[0].set) Broken("regions end with different sets");
     }
+    const bool all_ready = std::all_of(regions_.begin(), regions_.end(), [&](const Region& region) {
+      return region.state == ChangeState::kProposed && region.to == regions_[0].to;
+    });
+    if (all_ready) Broken("all are ready, and nothing happens");
   }
   const std::string& broken() const { return broken_; }
   int switches() const { return switches_; }
@@ -154,6 +159,7 @@ class PolicyChangeGroup {
       case PolicyNoticeKind::kPropose:
         heard.proposes_from = notice.from;
         heard.proposes_to = notice.to;
+        heard.proposes_after = notice.change;
         break;
       case PolicyNoticeKind::kWithdraw:
         heard.proposes_to = 0;
@@ -224,10 +230,10 @@ class PolicyChangeGroup {
         break;
       case ChangeStep::kAnnounce:
         region.announced = true;
-        Say(PolicyNoticeKind::kPropose, 0, rank, region);
+        Say(PolicyNoticeKind::kPropose, next.change, rank, region);
         break;
       case ChangeStep::kWithdraw:
-        Say(PolicyNoticeKind::kWithdraw, 0, rank, region);
+        Say(PolicyNoticeKind::kWithdraw, next.change, rank, region);
         End(0, region);
         break;
       case ChangeStep::kGo:

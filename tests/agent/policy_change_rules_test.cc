@@ -55,6 +55,30 @@ TEST(PolicyChangeRulesTest, ARegionThatIsNotToldRefuses) {
   EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
 }
 
+TEST(PolicyChangeRulesTest, AProposalForAChangeThatIsOverDoesNotCountForTheNext) {
+  ChangeView view = Ready(0);
+  view.handled = 3;  // taken back
+  view.peers[1].proposes_after = view.peers[2].proposes_after = 3;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kGo);
+  view.peers[2].proposes_after = 2;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+  EXPECT_EQ(NextPolicyStep(view).reason, "not told of this set yet: c");
+}
+
+TEST(PolicyChangeRulesTest, ARegionThatHearsOfAnEndProposesAgain) {
+  ChangeView view = Ready(1);
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+  view.peers[0].go = view.peers[0].aborted = 4;  // without this region
+  view.peers[0].go_to = 33;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kAnnounce);
+  EXPECT_EQ(NextPolicyStep(view).change, 4U);
+  view.peers[1].proposes_after = 4;
+  EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
+  // Set up anew, it knows of no change before.
+  view.peers[0] = {.proposes_from = kOld, .proposes_to = kNew, .proposes_after = 9};
+  EXPECT_EQ(NextPolicyStep(view).change, 9U);
+}
+
 TEST(PolicyChangeRulesTest, AnotherSetThanItsOwnIsRefused) {
   ChangeView view = Asked(1, 5);
   view.peers[0].go_to = 33;
@@ -75,7 +99,7 @@ TEST(PolicyChangeRulesTest, AnOldGoThatWasTakenBackIsNotAnswered) {
   ChangeView view = Asked(1, 5);
   view.peers[0].aborted = 5;
   EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kEnd);
-  view.handled = 5;  // of an earlier attempt
+  view.handled = view.peers[1].proposes_after = 5;  // of an earlier attempt
   EXPECT_EQ(NextPolicyStep(view).step, ChangeStep::kWait);
 }
 
