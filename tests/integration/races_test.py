@@ -150,6 +150,9 @@ class TestTwoRegions:
         [(before,)] = b.sql("SELECT count(*) FROM pgduet.progress")
         with group.paused("a", "b"):
             a.sql(f"DO $$ BEGIN FOR i IN 1..{backlog} LOOP INSERT INTO item VALUES (1000 + i, 'x'); COMMIT; END LOOP; END $$")
+            # Until b has closed the time of the last one: what has just been written is applied alone.
+            [(written,)] = a.sql("SELECT clock_timestamp()")
+            wait_until(lambda: b.sql("SELECT clock_timestamp() > %s + interval '2 s'", (written,)) == [(True,)], "the backlog to be old")
         assert_same_items(group)
         [(after,)] = b.sql("SELECT count(*) FROM pgduet.progress")
         assert after - before < backlog / 4
