@@ -290,9 +290,9 @@ const Setting kSettings[] = {
      "decide no conflict.",
      nullptr},
     {"apply/batch_transactions", false, "1 to 10000", "1000", "1000",
-     "In groups of two regions: how many transactions of a backlog share one transaction here, at "
-     "most; they never wait for each other. Fewer: row locks are held shorter while a backlog "
-     "drains, and it takes longer. What is shown and logged is the same.",
+     "How many transactions of a backlog share one transaction here, at most; they never wait for "
+     "each other. Fewer: row locks are held shorter while a backlog drains, and it takes longer. "
+     "What is shown and logged is the same.",
      AssignBatchTransactions},
     {"conflict_log", false, "mapping", "", "",
      "How long `pgduet.conflict` remembers. Each region may have its own; these settings decide no "

@@ -1,6 +1,7 @@
 #include "apply/applied_state.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 
 namespace pgduet {
@@ -45,6 +46,15 @@ void AppliedState::PeerSetBack(Rank peer, const AppliedVector& vector) {
 CommitTime AppliedState::ClosedTime(Rank rank) const {
   std::scoped_lock lock(mutex_);
   return closed_[rank];
+}
+
+CommitTime AppliedState::ClosedTimeBesides(Rank origin) const {
+  std::scoped_lock lock(mutex_);
+  CommitTime least = std::numeric_limits<CommitTime>::max();
+  for (Rank rank = 0; rank < closed_.size(); ++rank) {
+    if (rank != origin) least = std::min(least, closed_[rank]);
+  }
+  return least;
 }
 
 void AppliedState::OwnTimeClosed(Rank self, CommitTime time) {

@@ -46,6 +46,8 @@ class AppliedState {
   // No transaction of this region that is still to come has a commit time at or below this: of a
   // peer, in its stream; of our own, before capture and the delete journal.
   CommitTime ClosedTime(Rank rank) const;
+  // The least of all regions' but this one's.
+  CommitTime ClosedTimeBesides(Rank origin) const;
   void OwnTimeClosed(Rank self, CommitTime time);
   // A backlog waits for our own closed time to pass it: the housekeeper hurries. TakeWish() says so
   // once.

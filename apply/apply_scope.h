@@ -84,6 +84,7 @@ struct ApplyScope {
   const PolicyTables& policies;
   CopyTrust* copies = nullptr;                 // null: no COPY
   TombstoneRegistry::Applier* gate = nullptr;  // of the open apply transaction
+  BatchMembers* members = nullptr;             // of the open batch; null: one transaction
   // Of tables that park rows; null where there are none.
   ParkingLot* parking = nullptr;
   ParkingLot::Hold* hold = nullptr;  // of the open apply transaction, like the next one

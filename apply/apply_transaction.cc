@@ -21,9 +21,9 @@ namespace {
 
 constexpr char kProgressSql[] =
     "INSERT INTO pgduet.progress (origin_rank, incarnation, sequence, commit_lsn, commit_time, "
-    "log_offset, vector, through_lsn) "
+    "log_offset, vector, through_lsn, members) "
     "VALUES ($1::smallint, $2, $3::bigint, $4::pg_lsn, $5::timestamptz, $6::bigint, $7, "
-    "$8::pg_lsn) RETURNING xid::text";
+    "$8::pg_lsn, $9::bytea) RETURNING xid::text";
 
 }  // namespace
 
@@ -79,6 +79,7 @@ absl::Status ApplyTransaction::ApplyUnits(const std::vector<ApplyUnit>& units) {
   if (grouping_ != grouping) {
     PGDUET_ASSIGN_OR_RETURN(segments, GroupChanges(units, scope_.catalog, grouping_));
   }
+  if (!scope_.identity.OnlyTwo() && units.size() > 1) ListMembers(segments, units);
   if (grouping_ == Grouping::kByKey || scope_.policies.empty())
     return ApplySegments(std::move(segments), units);
   // Tables that keep versions take a transaction's changes of a row as one, whatever the grouping.
@@ -115,6 +116,20 @@ absl::Status ApplyTransaction::ApplySegments(std::vector<Segment> segments,
                                          units[truncation.unit], counts_));
   }
   return absl::OkStatus();
+}
+
+void ApplyTransaction::ListMembers(const std::vector<Segment>& segments,
+                                   const std::vector<ApplyUnit>& units) {
+  members_ = std::make_shared<BatchMembers>();
+  scope_.members = members_.get();
+  for (const ApplyUnit& unit : units)
+    members_->AddTransaction({unit.header.commit_lsn, unit.header.commit_time});
+  for (const Segment& segment : segments) {
+    for (const TableGroups& table : segment.tables) {
+      for (const KeyGroup& group : table.groups)
+        members_->Wrote({table.table->oid, group.key_hash}, group.steps.back().unit);
+    }
+  }
 }
 
 std::vector<TableGroups> ApplyTransaction::TakePolicyTables(Segment& segment) const {
@@ -275,12 +290,15 @@ absl::Status ApplyTransaction::CommitAll(const RecordHeader& last, int64_t log_o
     });
     PGDUET_RETURN_IF_ERROR(DecideLateDeletes(late, last));
   }
+  if (members_ != nullptr) members_->Finish();
   PGDUET_RETURN_IF_ERROR(
       scope_.pipeline
-          .Add(kProgressSql, {std::to_string(scope_.origin), IncarnationToString(last.incarnation),
-                              std::to_string(last.sequence), last.commit_lsn.ToString(),
-                              TimestampText(last.commit_time), std::to_string(log_offset),
-                              EncodeVector(vector), last.through_lsn.ToString()})
+          .Add(kProgressSql,
+               {std::to_string(scope_.origin), IncarnationToString(last.incarnation),
+                std::to_string(last.sequence), last.commit_lsn.ToString(),
+                TimestampText(last.commit_time), std::to_string(log_offset), EncodeVector(vector),
+                last.through_lsn.ToString(),
+                members_ == nullptr ? PgParameter::Null() : PgParameter(members_->Encode())})
           .status());
   PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add("COMMIT", {}).status());
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
@@ -290,7 +308,8 @@ absl::Status ApplyTransaction::CommitAll(const RecordHeader& last, int64_t log_o
                           .sequence = last.sequence,
                           .commit_lsn = last.commit_lsn,
                           .commit_time = last.commit_time};
-  scope_.history.Applied(scope_.origin, static_cast<FullXid>(results.front().Int(0, 0)), position);
+  scope_.history.Applied(scope_.origin, static_cast<FullXid>(results.front().Int(0, 0)), position,
+                         members_);
   gate_.Leave();
   return absl::OkStatus();
 }

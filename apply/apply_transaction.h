@@ -46,6 +46,9 @@ class ApplyTransaction {
 
  private:
   absl::Status ApplyUnits(const std::vector<ApplyUnit>& units);
+  // Which of several transactions writes which row, as far as nothing stands in its way (else the
+  // row path says).
+  void ListMembers(const std::vector<Segment>& segments, const std::vector<ApplyUnit>& units);
   absl::Status CommitAll(const RecordHeader& last, int64_t log_offset, const AppliedVector& vector);
   // Tables that park rows: apply_transaction_unique.cc.
   absl::Status HoldTables(const std::vector<Segment>& segments, size_t units);
@@ -79,6 +82,7 @@ class ApplyTransaction {
   std::optional<OrphanNotes> orphans_;
   std::vector<Oid> parking_tables_, emptied_;
   bool open_ = false;
+  std::shared_ptr<BatchMembers> members_;  // in groups of three and more; null: one transaction
   InsertedKeys inserted_;
   ApplyCounts counts_;
   // Relations that this transaction touched, by table oid, for late deletes.

@@ -33,11 +33,4 @@ class ClosingTimes {
   CommitTime closed_ = kOldestTime;
 };
 
-// Whether one more transaction of the origin may share an apply transaction whose rows carry one
-// time, the highest: no local delete that is still to come may lie below it. `highest` counts the
-// one that wants to join.
-inline bool MayShareStamp(CommitTime highest, CommitTime own_closed_time) {
-  return highest <= own_closed_time;
-}
-
 }  // namespace pgduet

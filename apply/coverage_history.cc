@@ -3,6 +3,13 @@
 #include <algorithm>
 
 namespace pgduet {
+namespace {
+
+size_t BytesOf(const std::shared_ptr<const BatchMembers>& members) {
+  return members == nullptr ? 0 : members->bytes();
+}
+
+}  // namespace
 
 CoverageHistory::CoverageHistory(const RegionIdentity& identity, Options options)
     : identity_(identity),
@@ -33,23 +40,48 @@ void CoverageHistory::Sampled(FullXid horizon, Lsn lsn) {
   if (samples_.size() > options_.samples_max) samples_.pop_front();
 }
 
-void CoverageHistory::Applied(Rank origin, FullXid xid, const Position& position) {
+void CoverageHistory::Applied(Rank origin, FullXid xid, const Position& position,
+                              std::shared_ptr<const BatchMembers> members) {
   std::scoped_lock lock(mutex_);
-  std::deque<AppliedEntry>& entries = applied_[origin];
-  entries.push_back({xid, position});
-  if (entries.size() > options_.applied_entries_max) entries.pop_front();
+  AppliedEntries& applied = applied_[origin];
+  applied.members_bytes += BytesOf(members);
+  applied.entries.push_back({xid, position, std::move(members)});
+  while (applied.entries.size() > options_.applied_entries_max ||
+         (applied.members_bytes > options_.members_bytes_max && applied.entries.size() > 1)) {
+    applied.members_bytes -= BytesOf(applied.entries.front().members);
+    applied.entries.pop_front();
+  }
 }
 
 void CoverageHistory::AppliedReloaded(Rank origin, std::deque<AppliedEntry> entries) {
   std::scoped_lock lock(mutex_);
-  applied_[origin] = std::move(entries);
+  size_t bytes = 0;
+  for (const AppliedEntry& entry : entries) bytes += BytesOf(entry.members);
+  applied_[origin] = {.entries = std::move(entries), .members_bytes = bytes};
 }
 
 void CoverageHistory::AppliedSetBack(Rank origin, const Position& position) {
   std::scoped_lock lock(mutex_);
-  std::deque<AppliedEntry>& entries = applied_[origin];
-  while (!entries.empty() && entries.back().position.sequence > position.sequence)
-    entries.pop_back();
+  AppliedEntries& applied = applied_[origin];
+  while (!applied.entries.empty() && applied.entries.back().position.sequence > position.sequence) {
+    applied.members_bytes -= BytesOf(applied.entries.back().members);
+    applied.entries.pop_back();
+  }
+}
+
+std::deque<CoverageHistory::AppliedEntry>::const_iterator
+CoverageHistory::AppliedEntries::NotBefore(uint32_t xid) const {
+  return std::partition_point(entries.begin(), entries.end(), [&](const AppliedEntry& entry) {
+    return static_cast<int32_t>(static_cast<uint32_t>(entry.xid) - xid) < 0;
+  });
+}
+
+std::optional<BatchMembers::Writer> CoverageHistory::AppliedEntries::MemberOf(uint32_t xid,
+                                                                              TableKey key) const {
+  const auto at = NotBefore(xid);
+  if (at == entries.end() || static_cast<uint32_t>(at->xid) != xid || at->members == nullptr)
+    return std::nullopt;
+  return at->members->WriterOf(key);
 }
 
 Lsn CoverageHistory::OurPosition(const AppliedVector& vector) const {
@@ -72,7 +104,7 @@ FullXid CoverageHistory::LocalHorizon(const AppliedVector& vector) const {
 
 FullXid CoverageHistory::OriginHorizon(Rank origin, const AppliedVector& vector) const {
   std::scoped_lock lock(mutex_);
-  const std::deque<AppliedEntry>& entries = applied_[origin];
+  const std::deque<AppliedEntry>& entries = applied_[origin].entries;
   if (entries.empty()) return 0;
   // The first apply transaction that the vector does not contain; rows of xids below it are
   // covered.
@@ -138,17 +170,25 @@ bool CoverageHistory::LocalDecoded(uint32_t xid, CommitTime time, Lsn decoded) c
   return LocalCovered(xid, time, place);
 }
 
-bool CoverageHistory::OriginCovered(Rank origin, uint32_t xid, CommitTime time,
+CommitTime CoverageHistory::OriginTime(Rank origin, uint32_t xid, CommitTime stamp,
+                                       TableKey key) const {
+  std::scoped_lock lock(mutex_);
+  const auto member = applied_[origin].MemberOf(xid, key);
+  return member ? member->commit_time : stamp;
+}
+
+bool CoverageHistory::OriginCovered(Rank origin, uint32_t xid, CommitTime time, TableKey key,
                                     const AppliedVector& vector) const {
   std::scoped_lock lock(mutex_);
-  const std::deque<AppliedEntry>& entries = applied_[origin];
+  const AppliedEntries& applied = applied_[origin];
+  const std::deque<AppliedEntry>& entries = applied.entries;
   const Position& known = vector.At(origin);
   if (!entries.empty()) {
-    auto at = std::partition_point(entries.begin(), entries.end(), [&](const AppliedEntry& entry) {
-      return static_cast<int32_t>(static_cast<uint32_t>(entry.xid) - xid) < 0;
-    });
+    const auto at = applied.NotBefore(xid);
     if (at != entries.end() && static_cast<uint32_t>(at->xid) == xid) {
-      return vector.Contains(origin, at->position.incarnation, at->position.commit_lsn);
+      const auto member = applied.MemberOf(xid, key);
+      return vector.Contains(origin, at->position.incarnation,
+                             member ? member->commit_lsn : at->position.commit_lsn);
     }
     // Written before the first entry: covered with it, else the time must tell.
     if (at == entries.begin() &&

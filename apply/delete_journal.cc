@@ -199,7 +199,7 @@ absl::Status DeleteJournal::Write(const LocalTransaction& transaction,
   PGDUET_RETURN_IF_ERROR(Replay(transaction, tables));
   for (const TableDeletes& table : tables) {
     PGDUET_RETURN_IF_ERROR(
-        QueueTombstones(pipeline, table.table->oid, table.deletes, Mark::kSwept, nullptr));
+        QueueTombstones(pipeline, table.table->oid, table.deletes, Mark::kSwept, {}));
     if (!table.parents.empty())
       PGDUET_RETURN_IF_ERROR(QueueParentsGone(pipeline, table.table->oid, table.parents));
     if (!parking_.Crowded(table.table->oid)) continue;

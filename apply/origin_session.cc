@@ -88,10 +88,12 @@ absl::Status OriginSession::LoadProgress(int64_t& next_offset) {
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult rows,
       session_->Query(
-          fmt::format("SELECT incarnation, sequence, commit_lsn, {}, log_offset, xid::text, vector "
-                      "FROM pgduet.progress WHERE origin_rank = $1::smallint ORDER BY sequence "
-                      "DESC LIMIT 10000",
-                      MicrosecondsOf("commit_time")),
+          fmt::format(
+              "SELECT incarnation, sequence, commit_lsn, {}, log_offset, xid::text, vector, "
+              "members FROM pgduet.progress WHERE origin_rank = $1::smallint AND sequence "
+              ">= (SELECT max(sequence) FROM pgduet.progress WHERE origin_rank = "
+              "$1::smallint) - 10000 ORDER BY sequence DESC LIMIT 10000",
+              MicrosecondsOf("commit_time")),
           {std::to_string(origin)}));
   std::deque<CoverageHistory::AppliedEntry> entries;
   for (int row = 0; row < rows.rows(); ++row) {
@@ -100,7 +102,12 @@ absl::Status OriginSession::LoadProgress(int64_t& next_offset) {
         .sequence = static_cast<uint64_t>(rows.Int(row, 1)),
         .commit_lsn = Lsn::Parse(rows.Text(row, 2)).value_or(Lsn()),
         .commit_time = rows.Int(row, 3)};
-    entries.push_front({static_cast<FullXid>(rows.Int(row, 5)), position});
+    std::shared_ptr<const BatchMembers> members;
+    if (!rows.IsNull(row, 7)) {
+      PGDUET_ASSIGN_OR_RETURN(BatchMembers listed, BatchMembers::Decode(rows.Text(row, 7)));
+      members = std::make_shared<const BatchMembers>(std::move(listed));
+    }
+    entries.push_front({static_cast<FullXid>(rows.Int(row, 5)), position, std::move(members)});
     if (row > 0) continue;
     applied_ = position;
     next_offset = rows.Int(row, 4) + 1;
@@ -161,12 +168,11 @@ absl::StatusOr<std::optional<LogPump::Item>> OriginSession::NextItem(absl::Durat
   return item;
 }
 
-// All rows of a batch carry one time, the highest. So it takes only what is old enough that no
-// local delete below that time is still to come (docs/decisions/0002, G): what has just arrived is
-// applied alone, a backlog is batched.
+// What has just arrived is applied alone, a backlog is batched.
 bool OriginSession::MayJoin(CommitTime highest, const LogPump::Item& item) {
-  highest = std::max(highest, item.event.record.header.commit_time);
-  if (MayShareStamp(highest, shared_.applied.ClosedTime(shared_.identity.rank))) return true;
+  const Record& record = item.event.record;
+  if (!rule_.Joins(record.batch)) return false;
+  if (rule_.Closed(std::max(highest, record.header.commit_time))) return true;
   if (absl::Now() - item.read_at > kBacklog) shared_.applied.WantClosedTime();
   return false;
 }
@@ -175,11 +181,9 @@ bool OriginSession::MayJoin(CommitTime highest, const LogPump::Item& item) {
 // comes: the value may have been corrected at its origin since, and changes of one row in one batch
 // are applied as their result.
 absl::Status OriginSession::CollectBatch(std::vector<Pending>& batch) {
-  const bool alone = !shared_.identity.OnlyTwo();
-  size_t bytes = 0;
+  size_t bytes = 0, rows = 0;
   CommitTime highest = kOldestTime;
-  while (batch.size() < (alone ? 1 : shared_.options.batch_transactions_max) &&
-         bytes < shared_.options.batch_bytes_max) {
+  while (!IsFull(batch, bytes, rows)) {
     absl::StatusOr<std::optional<LogPump::Item>> item =
         NextItem(batch.empty() || gathers_ ? kIdleRound : absl::ZeroDuration());
     if (!item.ok()) {
@@ -204,11 +208,18 @@ absl::Status OriginSession::CollectBatch(std::vector<Pending>& batch) {
       continue;
     }
     bytes += (*item)->bytes;
+    rows += (*item)->event.record.batch.changes.size();
     highest = std::max(highest, (*item)->event.record.header.commit_time);
     PGDUET_RETURN_IF_ERROR(Take(**std::move(item), batch));
     if (large) return absl::OkStatus();
   }
   return absl::OkStatus();
+}
+
+bool OriginSession::IsFull(const std::vector<Pending>& batch, size_t bytes, size_t rows) const {
+  if (batch.empty()) return false;
+  return !batch.back().joins || batch.size() >= shared_.options.batch_transactions_max ||
+         bytes >= shared_.options.batch_bytes_max || !rule_.MayList(rows);
 }
 
 absl::Status OriginSession::Take(LogPump::Item item, std::vector<Pending>& batch) {
@@ -222,7 +233,8 @@ absl::Status OriginSession::Take(LogPump::Item item, std::vector<Pending>& batch
                   .offset = item.event.offset,
                   .bytes = item.bytes,
                   .read_at = item.read_at,
-                  .complete = record.header.last};
+                  .complete = record.header.last,
+                  .joins = rule_.Joins(record.batch)};
   pending.chunks.push_back(
       {.header = record.header, .vector = record.vector, .batch = std::move(record.batch)});
   batch.push_back(std::move(pending));

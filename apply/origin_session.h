@@ -11,6 +11,7 @@
 #include <stop_token>
 #include <vector>
 
+#include "apply/batch_rule.h"
 #include "apply/closed_time.h"
 #include "apply/durable_progress.h"
 #include "apply/hold_back.h"
@@ -46,6 +47,8 @@ class OriginSession {
         stop_(std::move(stop)),
         hold_back_(shared_.identity, shared_.options.origin, shared_.options.max_clock_skew,
                    shared_.applied, shared_.barrier, shared_.set_state, stop_),
+        rule_(shared_.identity, shared_.options.origin, shared_.applied, shared_.policies,
+              shared_.parking, shared_.foreign_keys),
         returns_(shared_.identity, shared_.options.origin, shared_.parking, shared_.history,
                  shared_.registry, shared_.applied, shared_.policies) {}
 
@@ -65,6 +68,7 @@ class OriginSession {
     size_t bytes = 0;
     absl::Time read_at;
     bool complete = false;
+    bool joins = false;  // may be one of several
   };
   absl::Status LoadProgress(int64_t& next_offset);
   absl::StatusOr<std::optional<LogPump::Item>> NextItem(absl::Duration timeout);
@@ -74,6 +78,7 @@ class OriginSession {
   absl::Status Notice(const LogPump::Item& item);
   absl::Status WaitAtMark();
   bool MayJoin(CommitTime highest, const LogPump::Item& item);
+  bool IsFull(const std::vector<Pending>& batch, size_t bytes, size_t rows) const;
   static CommitTime HighestTime(const std::vector<Pending>& batch);
   absl::Status ApplyBatch(std::vector<Pending> batch, Grouping grouping);
   absl::Status ApplyTogether(const std::vector<ApplyUnit>& units, const Pending& last,
@@ -89,6 +94,7 @@ class OriginSession {
   Shared shared_;
   std::stop_token stop_;
   HoldBack hold_back_;
+  BatchRule rule_;
   ParkedReturns returns_;
   std::unique_ptr<PgConnection> catalog_connection_;
   std::unique_ptr<TargetCatalog> catalog_;

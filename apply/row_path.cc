@@ -53,6 +53,10 @@ absl::StatusOr<std::vector<size_t>> RowPath::Apply(const TableGroups& table,
         continue;
       }
       Outcome outcome = Decide(table, group, standings[place]);
+      if (outcome.applied && scope_.members != nullptr) {
+        scope_.members->Wrote({table.table->oid, group.key_hash},
+                              group.steps[outcome.last_applied].unit);
+      }
       PGDUET_ASSIGN_OR_RETURN(const bool counted, Write(table, group, standings[place], outcome));
       if (counted) {
         attempts.push_back(
@@ -107,7 +111,8 @@ absl::StatusOr<std::vector<RowPath::Standing>> RowPath::Read(const TableGroups& 
   std::vector<Standing> standings;
   size_t at = 0;
   for (size_t place = 0; place < groups.size(); ++place) {
-    standings.push_back(ParseRow(results[at++]));
+    standings.push_back(
+        ParseRow(results[at++], {table.table->oid, table.groups[groups[place]].key_hash}));
     const PgResult* tombstone = asked_tombstone[place] ? &results[at++] : nullptr;
     if (!standings.back().exists) ParseTombstone(tombstone, pending[place], standings.back());
   }
@@ -117,8 +122,8 @@ absl::StatusOr<std::vector<RowPath::Standing>> RowPath::Read(const TableGroups& 
   return standings;
 }
 
-RowPath::Standing RowPath::ParseRow(const PgResult& row) const {
-  Standing standing;
+RowPath::Standing RowPath::ParseRow(const PgResult& row, TableKey key) const {
+  Standing standing{.key = key};
   if (row.rows() == 0) return standing;
   standing.exists = true;
   standing.state.kind = LocalState::Kind::kLive;
@@ -133,6 +138,9 @@ RowPath::Standing RowPath::ParseRow(const PgResult& row) const {
   standing.own |= version.rank == scope_.origin;
   if (version.rank == scope_.identity.rank) {
     version.commit_lsn = scope_.history.LocalLsn(standing.xid, version.commit_time);
+  } else {
+    version.commit_time =
+        scope_.history.OriginTime(version.rank, standing.xid, version.commit_time, key);
   }
   return standing;
 }
@@ -165,7 +173,8 @@ bool RowPath::Covered(const Standing& standing, const AppliedVector& vector) con
   if (version.rank == scope_.identity.rank) {
     return scope_.history.LocalCovered(standing.xid, version.commit_time, vector);
   }
-  return scope_.history.OriginCovered(version.rank, standing.xid, version.commit_time, vector);
+  return scope_.history.OriginCovered(version.rank, standing.xid, version.commit_time, standing.key,
+                                      vector);
 }
 
 RowPath::Outcome RowPath::Decide(const TableGroups& table, const KeyGroup& group,
@@ -190,6 +199,7 @@ RowPath::Outcome RowPath::Decide(const TableGroups& table, const KeyGroup& group
     if (resolution.decision == Decision::kKeepLocal) continue;
     if (!outcome.applied) outcome.first_applied = index;
     outcome.applied = true;
+    outcome.last_applied = index;
     outcome.lives = step.kind != ChangeKind::kDelete;
     now.own = true;
     now.state = {.kind = outcome.lives ? LocalState::Kind::kLive : LocalState::Kind::kDeleted,

@@ -35,6 +35,7 @@ class RowPath {
     LocalState state;
     bool own = false;     // written by this transaction, or by an earlier one of its origin
     bool parked = false;  // a row is parked under the key
+    TableKey key;
     uint32_t xid = 0;
     Incarnation incarnation = 0;  // of a tombstone
     std::optional<std::string> row_json;
@@ -42,7 +43,7 @@ class RowPath {
   struct Outcome {
     bool applied = false;
     bool lives = false;
-    size_t first_applied = 0;  // step
+    size_t first_applied = 0, last_applied = 0;  // steps
     std::vector<ConflictEntry> conflicts;
   };
   struct Attempt {  // a write that counts if it touched its row
@@ -52,7 +53,7 @@ class RowPath {
   };
   absl::StatusOr<std::vector<Standing>> Read(const TableGroups& table,
                                              const std::vector<size_t>& groups);
-  Standing ParseRow(const PgResult& row) const;
+  Standing ParseRow(const PgResult& row, TableKey key) const;
   void ParseTombstone(const PgResult* result, const std::optional<PendingDelete>& pending,
                       Standing& standing) const;
   bool Covered(const Standing& standing, const AppliedVector& vector) const;

@@ -218,15 +218,17 @@ absl::Status SetPath::QueueRemoteTombstones(const TableGroups& table,
                                             const std::vector<size_t>& groups) {
   if (groups.empty()) return absl::OkStatus();
   std::vector<KeyDelete> deletes;
+  std::vector<std::string> vectors;
   deletes.reserve(groups.size());
   for (const size_t index : groups) {
     const KeyGroup& group = table.groups[index];
-    deletes.push_back(DeleteOf(units_[group.steps.back().unit], *table.table, group));
+    const ApplyUnit& unit = units_[group.steps.back().unit];
+    deletes.push_back(DeleteOf(unit, *table.table, group));
+    // Of one transaction the vector is the one in pgduet.progress; a copy beside each key would
+    // weigh more than the key.
+    if (units_.size() > 1) vectors.push_back(EncodeVector(unit.vector));
   }
-  // One transaction, so its vector is the one in pgduet.progress; a copy beside each key would
-  // weigh more than the key.
-  const AppliedVector* vector = units_.size() == 1 ? nullptr : &units_.front().vector;
-  return QueueTombstones(scope_.pipeline, table.table->oid, deletes, Mark::kUnswept, vector);
+  return QueueTombstones(scope_.pipeline, table.table->oid, deletes, Mark::kUnswept, vectors);
 }
 
 absl::StatusOr<size_t> SetPath::QueueNotOurs(const TableGroups& table, const Statement& statement) {

@@ -172,13 +172,16 @@ absl::Status Sweep::DeleteMissed(TargetSession& session, const SweepStatements& 
 }
 
 absl::Status Sweep::DeleteOne(TargetSession& session, const SweepStatements& statements,
-                              const MissedRow& missed) {
-  const Version& version = missed.version;
+                              MissedRow missed) {
+  Version& version = missed.version;
   // The delete may have seen the row: what was not visible here yet may have been published.
-  const bool covered =
-      version.rank == identity_.rank
-          ? history_.LocalCovered(missed.xid, version.commit_time, missed.vector)
-          : history_.OriginCovered(version.rank, missed.xid, version.commit_time, missed.vector);
+  const TableKey key{statements.table()->oid, KeyHash(missed.key_text)};
+  const bool covered = version.rank == identity_.rank
+                           ? history_.LocalCovered(missed.xid, version.commit_time, missed.vector)
+                           : history_.OriginCovered(version.rank, missed.xid, version.commit_time,
+                                                    key, missed.vector);
+  if (version.rank != identity_.rank)
+    version.commit_time = history_.OriginTime(version.rank, missed.xid, version.commit_time, key);
   if (!covered && missed.deleted.rank == identity_.rank) {
     PGDUET_RETURN_IF_ERROR(QueueLocalConflict(session.pipeline(), statements.table(), missed));
   } else if (!covered) {

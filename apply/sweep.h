@@ -62,7 +62,7 @@ class Sweep {
   absl::Status DeleteMissed(TargetSession& session, const SweepStatements& statements,
                             const std::string& digests);
   absl::Status DeleteOne(TargetSession& session, const SweepStatements& statements,
-                         const MissedRow& missed);
+                         MissedRow missed);
   absl::Status QueueLocalConflict(PgPipeline& pipeline,
                                   const std::shared_ptr<const TargetTable>& table,
                                   const MissedRow& missed);

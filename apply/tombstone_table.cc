@@ -8,9 +8,10 @@ namespace {
 constexpr char kWriteSql[] =
     "INSERT INTO pgduet.tombstone AS t (relation, key_digest, key, commit_time, rank, incarnation, "
     "commit_lsn, unswept, vector) "
-    "SELECT $1::oid, d.*, CASE WHEN $8::boolean THEN pg_current_xact_id() END, $9::text FROM "
-    "unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::smallint[], $6::text[], $7::pg_lsn[]) "
-    "AS d "
+    "SELECT $1::oid, d.digest, d.key, d.time, d.rank, d.incarnation, d.lsn, CASE WHEN $8::boolean "
+    "THEN pg_current_xact_id() END, d.vector FROM unnest($2::uuid[], $3::text[], "
+    "$4::timestamptz[], $5::smallint[], $6::text[], $7::pg_lsn[], $9::text[]) AS d(digest, key, "
+    "time, rank, incarnation, lsn, vector) "
     "ON CONFLICT (relation, key_digest) DO UPDATE SET commit_time = excluded.commit_time, rank = "
     "excluded.rank, "
     "incarnation = excluded.incarnation, commit_lsn = excluded.commit_lsn, vector = "
@@ -23,7 +24,9 @@ constexpr char kWriteSql[] =
 }  // namespace
 
 absl::Status QueueTombstones(PgPipeline& pipeline, Oid table, const std::vector<KeyDelete>& deletes,
-                             Mark mark, const AppliedVector* vector) {
+                             Mark mark, const std::vector<std::string>& vectors) {
+  ArrayLiteral seen;  // shorter than the others: the rest is null
+  for (const std::string& vector : vectors) seen.Add(vector);
   ArrayLiteral digests, keys, times, ranks, incarnations, lsns;
   for (const KeyDelete& one : deletes) {
     digests.Add(KeyDigest(one.key_text));
@@ -38,7 +41,7 @@ absl::Status QueueTombstones(PgPipeline& pipeline, Oid table, const std::vector<
            {std::to_string(table), std::move(digests).Finish(), std::move(keys).Finish(),
             std::move(times).Finish(), std::move(ranks).Finish(), std::move(incarnations).Finish(),
             std::move(lsns).Finish(), std::string(mark == Mark::kUnswept ? "true" : "false"),
-            vector == nullptr ? PgParameter::Null() : PgParameter(EncodeVector(*vector))})
+            std::move(seen).Finish()})
       .status();
 }
 
@@ -63,7 +66,8 @@ bool NeedsTombstone(const ApplyScope& scope, const TargetTable& table, const Key
 absl::Status QueueRemoteTombstone(const ApplyScope& scope, const KeyDelete& one,
                                   const AppliedVector& vector) {
   scope.gate->Write(one.key, one.version);
-  return QueueTombstones(scope.pipeline, one.key.table, {one}, Mark::kUnswept, &vector);
+  return QueueTombstones(scope.pipeline, one.key.table, {one}, Mark::kUnswept,
+                         {EncodeVector(vector)});
 }
 
 }  // namespace pgduet

@@ -20,11 +20,11 @@ namespace pgduet {
 
 enum class Mark : uint8_t { kSwept, kUnswept };
 
-// Queues one statement for all keys of one table; a truncate has an empty key text. `vector`: that
-// of the deleting transaction, for the log's coverage; null: that of the apply transaction as
-// pgduet.progress has it (the marking transaction's id leads to it).
+// Queues one statement for all keys of one table; a truncate has an empty key text. `vectors`: of
+// each delete that of its transaction, for the log's coverage; none: that of the apply transaction
+// as pgduet.progress has it (the marking transaction's id leads to it).
 absl::Status QueueTombstones(PgPipeline& pipeline, Oid table, const std::vector<KeyDelete>& deletes,
-                             Mark mark, const AppliedVector* vector);
+                             Mark mark, const std::vector<std::string>& vectors);
 
 // What a source transaction deleted: a key, or a whole table.
 KeyDelete DeleteOf(const ApplyUnit& unit, const TargetTable& table, const KeyGroup& group);

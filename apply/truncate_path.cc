@@ -58,7 +58,9 @@ Remaining ParseRemaining(const ApplyScope& scope, const TargetTable& table, cons
     one.state.version.commit_lsn = scope.history.LocalLsn(xid, time);
     one.state.covered = scope.history.LocalCovered(xid, time, unit.vector);
   } else {
-    one.state.covered = scope.history.OriginCovered(rank, xid, time, unit.vector);
+    const TableKey place{table.oid, one.group.key_hash};
+    one.state.covered = scope.history.OriginCovered(rank, xid, time, place, unit.vector);
+    one.state.version.commit_time = scope.history.OriginTime(rank, xid, time, place);
   }
   return one;
 }

@@ -5,7 +5,7 @@
 
 namespace pgduet {
 
-inline constexpr int kSidecarVersion = 5;
+inline constexpr int kSidecarVersion = 6;
 std::string_view SidecarSql();
 
 }  // namespace pgduet

@@ -382,5 +382,8 @@ CREATE TABLE IF NOT EXISTS pgduet.conflict_topic (
   id        bigint NOT NULL
 );
 
+-- Version 6. Of several source transactions in one: which of them wrote which row (apply/batch_members.h). Groups of three and more.
+ALTER TABLE pgduet.progress ADD COLUMN IF NOT EXISTS members bytea;
+
 -- What this file makes is of this version (schemas/sidecar.h).
-UPDATE pgduet.identity SET schema_version = 5 WHERE schema_version < 5;
+UPDATE pgduet.identity SET schema_version = 6 WHERE schema_version < 6;

@@ -40,11 +40,5 @@ TEST(ClosedTimeTest, ALongRunningTransactionDoesNotMakeItGrow) {
   EXPECT_EQ(times.Closed(200'000), 99'999);
 }
 
-TEST(ClosedTimeTest, TransactionsShareAStampOnlyBelowTheClosedTime) {
-  EXPECT_TRUE(MayShareStamp(49, 49));
-  EXPECT_FALSE(MayShareStamp(50, 49));
-  EXPECT_FALSE(MayShareStamp(50, kOldestTime));
-}
-
 }  // namespace
 }  // namespace pgduet

@@ -119,12 +119,53 @@ TEST(CoverageHistoryTest, RowsOfAnotherOriginAreCoveredByItsPosition) {
   history.Applied(1, 3005, at(20));
   AppliedVector knows;
   knows.Set(1, at(10));
-  EXPECT_TRUE(history.OriginCovered(1, 3000, at(10).commit_time, knows));
-  EXPECT_FALSE(history.OriginCovered(1, 3005, at(20).commit_time, knows));
-  EXPECT_TRUE(history.OriginCovered(1, 2990, 0,
+  EXPECT_TRUE(history.OriginCovered(1, 3000, at(10).commit_time, {}, knows));
+  EXPECT_FALSE(history.OriginCovered(1, 3005, at(20).commit_time, {}, knows));
+  EXPECT_TRUE(history.OriginCovered(1, 2990, 0, {},
                                     knows));  // before the history, and its first entry is known
   EXPECT_EQ(history.OriginHorizon(1, knows), 3001U);
   EXPECT_EQ(history.OriginHorizon(1, AppliedVector()), 0U);
+}
+
+TEST(CoverageHistoryTest, RowsOfABatchAreCoveredByTheirOwnTransaction) {
+  const auto at = [](uint64_t lsn) {
+    return Position{.incarnation = kTheirs,
+                    .sequence = lsn,
+                    .commit_lsn = Lsn(lsn),
+                    .commit_time = static_cast<CommitTime>(lsn) * 1'000'000};
+  };
+  const auto members = std::make_shared<BatchMembers>();
+  members->AddTransaction({Lsn(10), at(10).commit_time});
+  members->AddTransaction({Lsn(20), at(20).commit_time});
+  members->Wrote({7, 1}, 0);
+  members->Wrote({7, 2}, 1);
+  members->Finish();
+  CoverageHistory history(Identity(), {});
+  history.Applied(1, 3000, at(20), members);
+  AppliedVector knows;
+  knows.Set(1, at(10));
+  const CommitTime stamp = at(20).commit_time;
+  EXPECT_TRUE(history.OriginCovered(1, 3000, stamp, {7, 1}, knows));
+  EXPECT_FALSE(history.OriginCovered(1, 3000, stamp, {7, 2}, knows));
+  EXPECT_EQ(history.OriginTime(1, 3000, stamp, {7, 1}), at(10).commit_time);
+  EXPECT_EQ(history.OriginTime(1, 3000, stamp, {7, 2}), stamp);
+  EXPECT_EQ(history.OriginTime(1, 2999, 5, {7, 1}), 5);
+  // As a whole it is covered with its last one only.
+  EXPECT_EQ(history.OriginHorizon(1, knows), 0U);
+}
+
+TEST(CoverageHistoryTest, ListsOfBatchesAreBounded) {
+  CoverageHistory history(Identity(), {.members_bytes_max = 5000});
+  for (uint64_t batch = 1; batch <= 100; ++batch) {
+    const auto members = std::make_shared<BatchMembers>();
+    members->AddTransaction({Lsn(batch), 0});
+    for (uint64_t row = 1; row <= 10; ++row) members->Wrote({7, row}, 0);
+    members->Finish();
+    const Position position{.incarnation = kTheirs, .sequence = batch, .commit_lsn = Lsn(batch)};
+    history.Applied(1, 3000 + batch, position, members);
+  }
+  EXPECT_EQ(history.OriginTime(1, 3100, 5, {7, 1}), 0);
+  EXPECT_EQ(history.OriginTime(1, 3001, 5, {7, 1}), 5);  // let go: the stamp is what is left
 }
 
 // Against an oracle that knows each transaction's LSN: the answer is never "covered" for what is

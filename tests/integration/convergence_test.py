@@ -30,6 +30,23 @@ def test_writes_on_both_sides_of_a_cut_converge(make_group, seeded_random):
     assert group["a"].conflicts() and group["b"].conflicts()
 
 
+def test_a_backlog_of_three_regions_is_applied_in_batches_and_as_exactly(make_group, seeded_random):
+    """What all of them wrote while nothing arrived: which transaction of a batch wrote a row is known, also after a restart."""
+    group = make_group(["a", "b", "c"], schema=SCHEMA, tables=TABLES)
+    history = Workload(group, seeded_random, clients=1, transactions=50).run().history
+    for part in range(3):
+        with group.paused():
+            history += Workload(group, seeded_random, clients=1, transactions=150, name=f"late{part}").run().history
+        if part == 1:
+            region = group[seeded_random.choice("abc")]
+            region.agent.kill()
+            region.agent.start()
+    assert_sound(group, history)
+    batches = {region.name: region.sql("SELECT count(*) FROM pgduet.progress WHERE members IS NOT NULL")[0][0] for region in group}
+    assert sum(batches.values()) > 0, batches
+    assert all(region.conflicts() for region in group)
+
+
 def test_writes_while_one_link_of_three_is_slow_converge(make_group, seeded_random):
     group = make_group(["a", "b", "c"], schema=SCHEMA, tables=TABLES)
     group.link("c", "a").delay(0.3)

@@ -40,12 +40,11 @@ class Applier {
     }
   }
 
-  // What has arrived; several transactions in groups of two. The rows of a batch carry one time,
-  // which local deletes that capture has not reached must not be compared with: so only closed
-  // times are batched.
+  // What has arrived. The rows of a batch carry one time, which must not be compared with what lies
+  // below it: so only what is closed everywhere is batched (docs/decisions/0008).
   std::vector<Record> Collect() {
     const std::vector<Record>& topic = region_.Peer(origin_).topic;
-    const size_t units_max = region_.Two() ? region_.world.dice.Below(4) + 1 : 1;
+    const size_t units_max = region_.world.dice.Below(4) + 1;
     std::vector<Record> units;
     while (offset_ < topic.size() && units.size() < units_max) {
       const Record& record = topic[offset_];
@@ -66,9 +65,17 @@ class Applier {
   }
 
   bool MayJoin(const std::vector<Record>& units, const Record& record) {
-    if (!region_.world.protocol.batch_closed) return true;
-    return memory().closed[region_.rank] >=
-           std::max(HighestTime(units), record.position.commit_time);
+    const Protocol& protocol = region_.world.protocol;
+    const CommitTime highest = std::max(HighestTime(units), record.position.commit_time);
+    for (Rank rank = 0; rank < region_.world.regions; ++rank) {
+      if (rank == origin_) continue;
+      const bool counts =
+          rank == region_.rank ? protocol.batch_closed : protocol.batch_peers_closed;
+      if (counts && memory().closed[rank] < highest) return false;
+    }
+    // What it has seen is older, and so in effect here: it waits for nothing that could wait for
+    // it.
+    return true;
   }
   static CommitTime HighestTime(const std::vector<Record>& units) {
     CommitTime highest = kOldestTime;

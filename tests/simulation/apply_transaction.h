@@ -112,7 +112,7 @@ class ApplyTransaction {
     if (stamp.origin == region_.rank) return row.xmin < history_.LocalHorizon(vector);
     return row.xmin < history_.OriginHorizon(stamp.origin, vector);
   }
-  Coverage Covered(const Standing& standing, const Vector& vector) const {
+  Coverage Covered(const Standing& standing, Key key, const Vector& vector) const {
     const Version& version = standing.state.version;
     if (standing.own || version.rank == origin_) return {.covered = true};
     if (standing.state.kind == LocalState::Kind::kDeleted) {
@@ -122,7 +122,7 @@ class ApplyTransaction {
     if (version.rank == region_.rank) {
       return history_.LocalCovered(standing.row->xmin, version.commit_time, vector);
     }
-    return history_.OriginCovered(version.rank, standing.row->xmin, vector);
+    return history_.OriginCovered(version.rank, standing.row->xmin, key, vector);
   }
 
   // --- A segment: set path, then what it left, row by row ---
@@ -170,7 +170,7 @@ class ApplyTransaction {
 
   Task<bool> SetInsert(const KeyGroup& group) {
     const bool inserted =
-        co_await InsertRow(region_, transaction_, group.key, RowOf(group.steps.back()));
+        co_await InsertRow(region_, transaction_, group.key, RowOf(group.key, group.steps.back()));
     if (inserted) inserted_[group.key] = VersionOf(group.steps.back());
     co_return inserted;
   }
@@ -181,11 +181,13 @@ class ApplyTransaction {
     if (deletes && !region_.Two()) co_await WriteTombstone(group.key, last, protocol_.sweep_hits);
     const std::optional<Row> row = co_await LockRow(region_, transaction_, group.key);
     if (!row || !FastCovered(*row)) co_return false;
-    database_.Put(transaction_, group.key, deletes ? std::nullopt : std::optional(RowOf(last)));
+    database_.Put(transaction_, group.key,
+                  deletes ? std::nullopt : std::optional(RowOf(group.key, last)));
     co_return true;
   }
 
-  Row RowOf(const KeyStep& step) const {
+  Row RowOf(Key key, const KeyStep& step) {
+    if (units_.size() > 1) written_[key] = units_[step.unit].position;
     return {transaction_.record.xid, step.value, units_[step.unit].serial};
   }
 
@@ -262,7 +264,7 @@ class ApplyTransaction {
     for (const KeyStep& step : group.steps) {
       const Record& unit = units_[step.unit];
       if (protocol_.own_tombstones && now.state.version == VersionOf(step)) now.own = true;
-      const Coverage coverage = Covered(now, unit.vector);
+      const Coverage coverage = Covered(now, group.key, unit.vector);
       now.state.covered = coverage.covered;
       if (now.own) now.state.version = {};
       Resolution resolution = LastWriteWins(step.kind, VersionOf(step), now.state);
@@ -292,10 +294,10 @@ class ApplyTransaction {
       co_return true;
     }
     if (standing.row) {
-      database_.Put(transaction_, key, RowOf(*outcome));
+      database_.Put(transaction_, key, RowOf(key, *outcome));
       co_return true;
     }
-    const bool inserted = co_await InsertRow(region_, transaction_, key, RowOf(*outcome));
+    const bool inserted = co_await InsertRow(region_, transaction_, key, RowOf(key, *outcome));
     if (inserted) inserted_[key] = VersionOf(*outcome);
     co_return inserted;
   }
@@ -318,7 +320,7 @@ class ApplyTransaction {
     Standing standing{.row = row, .writer = row.writer};
     standing.state = {.kind = LocalState::Kind::kLive,
                       .version = {stamp.time, stamp.origin, Lsn()}};
-    const Coverage coverage = Covered(standing, unit.vector);
+    const Coverage coverage = Covered(standing, key, unit.vector);
     standing.state.covered = coverage.covered;
     const Resolution resolution =
         LastWriteWins(ChangeKind::kDelete, unit.version(origin_), standing.state);
@@ -357,8 +359,12 @@ class ApplyTransaction {
     }
     hold_.EnterCommit();
     co_await Step{};
-    const Progress progress{origin_, units_.back().position, last_offset_, units_.back().vector,
-                            transaction_.record.xid};
+    const Progress progress{origin_,
+                            units_.back().position,
+                            last_offset_,
+                            units_.back().vector,
+                            transaction_.record.xid,
+                            written_};
     transaction_.record.progress = progress;
     co_await CommitAsynchronously(region_, transaction_);
     co_await Step{};
@@ -378,6 +384,7 @@ class ApplyTransaction {
   GateHold hold_;
   size_t seen_;
   std::map<Key, Version> inserted_;
+  std::map<Key, Position> written_;
 };
 
 }  // namespace pgduet::simulation

@@ -88,7 +88,7 @@ class Housekeeper {
     // not their own).
     if (stamp.origin == tombstone.version.rank) co_return;
     if (Version{stamp.time, stamp.origin, Lsn()} > tombstone.version) co_return;
-    const Coverage coverage = Covered(tombstone, stamp, row->xmin);
+    const Coverage coverage = Covered(tombstone, stamp, row->xmin, key);
     if (!coverage.covered) {
       transaction.record.log.push_back({key, ConflictKind::kDeleteOriginDiffers,
                                         Decision::kApplyRemote, tombstone.writer, row->writer,
@@ -98,11 +98,11 @@ class Housekeeper {
   }
 
   // The delete may have seen the row: what is not visible here yet may have been published.
-  Coverage Covered(const Tombstone& tombstone, const Database::Stamp& stamp, Xid xmin) {
+  Coverage Covered(const Tombstone& tombstone, const Database::Stamp& stamp, Xid xmin, Key key) {
     const CoverageHistory& history = memory().history;
     return stamp.origin == region_.rank
                ? history.LocalCovered(xmin, stamp.time, tombstone.vector)
-               : history.OriginCovered(stamp.origin, xmin, tombstone.vector);
+               : history.OriginCovered(stamp.origin, xmin, key, tombstone.vector);
   }
 
   Task<void> RemoveStableTombstones() {

@@ -110,7 +110,7 @@ class CoverageHistory {
     samples_.push_back({horizon, lsn});
   }
   void Applied(const Progress& progress) {
-    applied_[progress.origin].push_back({progress.xid, progress.position});
+    applied_[progress.origin].push_back({progress.xid, progress.position, progress.written});
   }
   void Reload(Rank origin, const std::vector<Progress>& progress) {
     applied_[origin].clear();
@@ -150,11 +150,13 @@ class CoverageHistory {
     }
     return found ? Coverage{.covered = true} : kUnknown;
   }
-  Coverage OriginCovered(Rank origin, Xid xid, const AppliedVector& vector) const {
+  Coverage OriginCovered(Rank origin, Xid xid, Key key, const AppliedVector& vector) const {
     for (const AppliedEntry& entry : applied_[origin]) {
       if (entry.xid != xid) continue;
-      return {.covered =
-                  vector.Contains(origin, entry.position.incarnation, entry.position.commit_lsn)};
+      const auto one = entry.written.find(key);
+      const bool exact = protocol_.batch_exact && one != entry.written.end();
+      const Position& position = exact ? one->second : entry.position;
+      return {.covered = vector.Contains(origin, position.incarnation, position.commit_lsn)};
     }
     return {.covered = false, .ambiguous = true};
   }
@@ -179,6 +181,7 @@ class CoverageHistory {
   struct AppliedEntry {
     Xid xid;
     Position position;
+    std::map<Key, Position> written;
   };
   Xid HorizonAt(Lsn lsn) const {
     Xid horizon = 0;

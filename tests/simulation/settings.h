@@ -38,6 +38,9 @@ struct Protocol {
   bool time_lookup_bounded = true;   // E: rows of subtransactions
   bool own_tombstones =
       true;  // F: a tombstone of the same transaction does not stop its later insert
+  // 0008
+  bool batch_peers_closed = true;  // what is batched is closed in every other stream, too
+  bool batch_exact = true;         // which of its transactions wrote a row is written down
 };
 
 // What a run is allowed to meet.

@@ -140,17 +140,18 @@ TEST_P(PlantedFaultTest, IsFound) {
 INSTANTIATE_TEST_SUITE_P(
     All, PlantedFaultTest,
     testing::Values(PLANTED(by_version, Fair, 1), PLANTED(journal_replays, Fair, 29),
-                    PLANTED(clock_wait, Fair, 127), PLANTED(causal_hold, Fair, 1),
-                    PLANTED(stability, Fair, 2), PLANTED(registration_check, Fair, 53),
+                    PLANTED(clock_wait, Fair, 250), PLANTED(causal_hold, Fair, 1),
+                    PLANTED(stability, Fair, 2), PLANTED(registration_check, Fair, 155),
                     PLANTED(coverage_by_horizon, Fair, 18), PLANTED(vector_from_wal, Fair, 1),
-                    PLANTED(barrier, Fair, 2), PLANTED(confirm_published, Fair, 46),
-                    PLANTED(sweep, Fair, 105), PLANTED(batch_closed, Fair, 334),
-                    PLANTED(sweep_hits, Fair, 1629), PLANTED(pending_first, Fair, 810),
-                    PLANTED(closed_time, Lingering, 3086), PLANTED(flush_before_load, Stormy, 7546),
-                    PLANTED(samples_flushed, Typhoon, 19255), PLANTED(memory_set_back, Fair, 837),
+                    PLANTED(barrier, Fair, 2), PLANTED(confirm_published, Fair, 91),
+                    PLANTED(sweep, Fair, 152), PLANTED(batch_closed, Fair, 334),
+                    PLANTED(sweep_hits, Fair, 3000), PLANTED(pending_first, Fair, 3178),
+                    PLANTED(closed_time, Lingering, 61142), PLANTED(flush_before_load, Stormy, 7546),
+                    PLANTED(samples_flushed, Typhoon, 19255), PLANTED(memory_set_back, Fair, 1363),
                     PLANTED(removal_flushed, Stormy, 11572),
-                    PLANTED(replay_checks_vector, Fair, 7374),
-                    PLANTED(time_lookup_bounded, Fair, 6025), PLANTED(own_tombstones, Fair, 22)),
+                    PLANTED(replay_checks_vector, Fair, 11141),
+                    PLANTED(time_lookup_bounded, Fair, 6025), PLANTED(own_tombstones, Fair, 40),
+                    PLANTED(batch_peers_closed, Fair, 27), PLANTED(batch_exact, Fair, 2010)),
     [](const auto& fault) { return fault.param.name; });
 #undef PLANTED
 

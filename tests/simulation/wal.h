@@ -56,6 +56,7 @@ struct Progress {
   size_t offset = 0;
   AppliedVector vector;
   Xid xid = 0;
+  std::map<Key, Position> written;  // of a batch: which of its transactions wrote the row
 };
 
 enum class RecordKind { kLocal, kApplied, kInternal, kBarrier, kAbort };
