@@ -172,8 +172,10 @@ absl::StatusOr<std::optional<LogPump::Item>> OriginSession::NextItem(absl::Durat
 bool OriginSession::MayJoin(CommitTime highest, const LogPump::Item& item) {
   const Record& record = item.event.record;
   if (!rule_.Joins(record.batch)) return false;
-  if (rule_.Closed(std::max(highest, record.header.commit_time))) return true;
-  if (absl::Now() - item.read_at > kBacklog) shared_.applied.WantClosedTime();
+  highest = std::max(highest, record.header.commit_time);
+  if (rule_.Closed(highest)) return true;
+  const bool waits_for_ours = highest > shared_.applied.ClosedTime(shared_.identity.rank);
+  if (waits_for_ours && absl::Now() - item.read_at > kBacklog) shared_.applied.WantClosedTime();
   return false;
 }
 
