@@ -335,8 +335,9 @@ const Setting kSettings[] = {
     {"tables/*/columns/*", false, "`latest`, `counter`, `max`, `min`, `add_wins_set` or `map`",
      "latest", "counter",
      "`latest`: the newest write that changed the column. `counter`: each increment counts once "
-     "(smallint, integer, bigint, numeric; NOT NULL). `max`, `min`: the highest or lowest of "
-     "concurrent writes (the same types, date, timestamp, timestamptz). `add_wins_set`: an array, "
+     "(smallint, integer, bigint, numeric, real, double precision; NOT NULL). `max`, `min`: the "
+     "highest or lowest of concurrent writes (smallint, integer, bigint, numeric, date, timestamp, "
+     "timestamptz). `add_wins_set`: an array, "
      "or a jsonb array, as a set in which an add beats a concurrent remove. `map`: a jsonb object, "
      "the newest value of each key. Key columns are always `latest`.",
      nullptr},
