@@ -68,11 +68,15 @@ std::string OrphanStatements::FindSql(For purpose, bool whole_table) const {
   std::string lock;
   if (purpose == For::kDelete) lock = " FOR UPDATE OF t SKIP LOCKED";
   if (purpose == For::kRevive) lock = " FOR KEY SHARE OF t SKIP LOCKED";
+  // The parent is locked first, as TRUNCATE ... CASCADE does: a WITH is looked at before the FROM.
+  // It is not run.
   return fmt::format(
-      "SELECT k.place, {}, {}, coalesce((pg_xact_commit_timestamp_origin(t.xmin)).roident, 0), "
+      "WITH parents AS (SELECT FROM {}) SELECT k.place, {}, {}, "
+      "coalesce((pg_xact_commit_timestamp_origin(t.xmin)).roident, 0), "
       "{}, jsonb_build_object({}){} FROM {} WHERE {}{} LIMIT {}{}",
-      key_.child->row_json, MicrosecondsOf("(pg_xact_commit_timestamp_origin(t.xmin)).timestamp"),
-      parent_json, child, ColumnsOf(*key_.child, "t"), from, NoParent(), logged, kOrphansMax, lock);
+      key_.parent->quoted, key_.child->row_json,
+      MicrosecondsOf("(pg_xact_commit_timestamp_origin(t.xmin)).timestamp"), parent_json, child,
+      ColumnsOf(*key_.child, "t"), from, NoParent(), logged, kOrphansMax, lock);
 }
 
 Orphan OrphanStatements::Parse(const PgResult& rows, int row) const {
