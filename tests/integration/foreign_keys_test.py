@@ -369,3 +369,26 @@ class TestCheck:
                            {"public.child": {}, "public.leaf": {"on_orphan": "revive_parent"}})
         assert found.returncode == 1
         assert "revive_needs_full_identity" in found.stdout and "revive_parent_halfway" in found.stdout
+
+
+def test_a_truncate_cascade_does_not_deadlock_with_the_look_for_orphans(group_on):
+    """Both take the parent first: the look that waits for it holds no lock that TRUNCATE wants next."""
+    group = group_on("direct", ["a", "b"], schema=SCHEMA, tables=list(TABLES))
+    a = group["a"]
+    a.sql("INSERT INTO customer VALUES (1, 'ada')")
+    group.wait_converged()
+    with group.paused():
+        a.sql("DELETE FROM customer WHERE id = 1")
+        group["b"].sql("INSERT INTO purchase VALUES (10, 1, 'new')")
+        wait_until(lambda: a.sql("SELECT count(*) FROM pgduet.tombstone") == [(1,)] and checked(a), "the look after the local delete")
+        ours = a.connect(autocommit=False)
+        cursor = ours.cursor()
+        cursor.execute("LOCK TABLE customer IN ACCESS EXCLUSIVE MODE")  # as far as TRUNCATE has come
+    looks = "SELECT l.relation::regclass::text, l.granted FROM pg_locks l JOIN pg_stat_activity s USING (pid) " \
+            "WHERE s.application_name = 'pgduet orphans' AND l.relation IN ('customer'::regclass, 'purchase'::regclass)"
+    wait_until(lambda: ("customer", False) in a.sql(looks), "the look to wait for the parent")
+    assert a.sql(looks) == [("customer", False)]
+    cursor.execute("TRUNCATE customer CASCADE")
+    ours.commit()
+    ours.close()
+    wait_checked(group)
