@@ -31,8 +31,8 @@ struct PolicyNotice {
   // Number of the change, given by the coordinator. Of a proposal, and of what withdraws it: the
   // newest change whose end the region had heard of; 0: none.
   uint64_t change = 0;
-  uint64_t from = 0;    // hash of the set that is left
-  uint64_t to = 0;      // hash of the set that comes
+  uint64_t from = 0;  // hash of the set that is left
+  uint64_t to = 0;    // hash of the set that comes
   // Of a mark: the database's clock after everything before the mark was noted: no row that a
   // write before the mark has made carries a later time from this database.
   CommitTime clock = kOldestTime;
