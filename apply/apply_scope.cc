@@ -3,7 +3,7 @@
 namespace pgduet {
 
 CommitTime InsertedKeys::TimeOf(TableKey key) const {
-  const uint64_t wanted = HashOf(key);
+  const uint64_t wanted = key.Mixed();
   CommitTime time = kOldestTime;
   size_t place = 0;
   auto run = runs_.begin();
@@ -17,7 +17,7 @@ CommitTime InsertedKeys::TimeOf(TableKey key) const {
 
 std::vector<KeyDelete> InsertedKeys::Among(const std::vector<KeyDelete>& deletes) const {
   absl::flat_hash_set<uint64_t> wanted;
-  for (const KeyDelete& one : deletes) wanted.insert(HashOf(one.key));
+  for (const KeyDelete& one : deletes) wanted.insert(one.key.Mixed());
   absl::flat_hash_set<uint64_t> met;
   for (const uint64_t hash : hashes_) {
     if (wanted.contains(hash)) met.insert(hash);
@@ -25,7 +25,7 @@ std::vector<KeyDelete> InsertedKeys::Among(const std::vector<KeyDelete>& deletes
   std::vector<KeyDelete> hits;
   for (const KeyDelete& one : deletes) {
     const bool hit =
-        one.key_text.empty() ? tables_.contains(one.key.table) : met.contains(HashOf(one.key));
+        one.key_text.empty() ? tables_.contains(one.key.table) : met.contains(one.key.Mixed());
     if (hit) hits.push_back(one);
   }
   return hits;

@@ -45,7 +45,7 @@ class InsertedKeys {
   void Add(TableKey key, CommitTime commit_time) {
     if (runs_.empty() || runs_.back().second != commit_time)
       runs_.emplace_back(hashes_.size(), commit_time);
-    hashes_.push_back(HashOf(key));
+    hashes_.push_back(key.Mixed());
     tables_.insert(key.table);
   }
   void Clear() {
@@ -60,9 +60,6 @@ class InsertedKeys {
   std::vector<KeyDelete> Among(const std::vector<KeyDelete>& deletes) const;
 
  private:
-  static uint64_t HashOf(TableKey key) {
-    return key.key_hash ^ (uint64_t{key.table} * 0x9E3779B97F4A7C15U);
-  }
   std::deque<uint64_t> hashes_;  // no doubling copies
   absl::flat_hash_set<uint32_t> tables_;
   std::vector<std::pair<size_t, CommitTime>> runs_;  // from this place on, this time

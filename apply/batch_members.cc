@@ -35,8 +35,8 @@ void BatchMembers::Finish() {
 }
 
 std::optional<BatchMembers::Writer> BatchMembers::WriterOf(TableKey key) const {
-  const auto at = std::lower_bound(rows_.begin(), rows_.end(), std::pair(HashOf(key), 0U));
-  if (at == rows_.end() || at->first != HashOf(key)) return std::nullopt;
+  const auto at = std::lower_bound(rows_.begin(), rows_.end(), std::pair(key.Mixed(), 0U));
+  if (at == rows_.end() || at->first != key.Mixed()) return std::nullopt;
   return writers_[at->second];
 }
 

@@ -31,7 +31,7 @@ class BatchMembers {
   // In the order of the batch.
   void AddTransaction(const Writer& writer) { writers_.push_back(writer); }
   // The transaction (by its place) wrote the row that stands now; a later call for the key counts.
-  void Wrote(TableKey key, uint32_t transaction) { open_[HashOf(key)] = transaction; }
+  void Wrote(TableKey key, uint32_t transaction) { open_[key.Mixed()] = transaction; }
   void Finish();
 
   // Nothing: the batch did not write that row.
@@ -45,9 +45,6 @@ class BatchMembers {
   static absl::StatusOr<BatchMembers> Decode(std::string_view text);
 
  private:
-  static uint64_t HashOf(TableKey key) {
-    return key.key_hash ^ (uint64_t{key.table} * 0x9E3779B97F4A7C15U);
-  }
   std::vector<Writer> writers_;
   absl::flat_hash_map<uint64_t, uint32_t> open_;
   std::vector<std::pair<uint64_t, uint32_t>> rows_;  // sorted

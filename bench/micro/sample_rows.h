@@ -1,5 +1,5 @@
-// The rows of the bulk insert workload (bench/workloads/inserts.py), for the micro-benchmarks: a
-// transaction of a thousand rows of four columns.
+// Rows for the micro-benchmarks: a transaction of a thousand inserted rows of four columns, like
+// those of a TPC-B account.
 #pragma once
 
 #include <memory>
