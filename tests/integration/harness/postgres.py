@@ -31,6 +31,7 @@ _SETTINGS = {
     "log_statement": "none",
     "lc_messages": "C",
     "fsync": "off",
+    "dynamic_shared_memory_type": "mmap",  # files in the data folder: a server that is killed leaves none in /dev/shm
 }
 
 
@@ -55,6 +56,7 @@ class PostgresCluster:
         self.port = ports.take()
         self.socket_dir = self.folder
         self.process = None
+        self.environment = {}  # of the server alone, not of what starts it
         self._copy_template(workspace, encoding, locale)
         self.set(**{**_SETTINGS, **(settings or {})})
 
@@ -70,7 +72,8 @@ class PostgresCluster:
         assert self.process is None or not self.process.running(), f"{self.name} runs already"
         options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}",
                    "-c", f"unix_socket_directories={self.socket_dir}"]
-        self.process = ChildProcess(self.name, [f"{binaries()}/postgres", "-D", self.data, *options],
+        variables = [f"{name}={value}" for name, value in self.environment.items()]
+        self.process = ChildProcess(self.name, ["env", *variables, f"{binaries()}/postgres", "-D", self.data, *options],
                                     self.log_path, user=user_for_servers())
         if wait:
             self.wait_ready()
@@ -107,6 +110,8 @@ class PostgresCluster:
             self.process.kill()
         self._remove_shared_memory()
         ports.release(self.port)
+        for path in glob.glob(f"/dev/shm/*faketime_*_{self.process.pid}") if self.process is not None else []:
+            os.remove(path)  # of a server with a clock of its own (server_clock.py) that was killed
         if os.environ.get("PGDUET_KEEP") != "1":
             shutil.rmtree(self.data, ignore_errors=True)  # the logs stay until the session ends
 
