@@ -29,20 +29,19 @@ std::string HadSeenSql(Incarnation ours) {
       IncarnationToString(ours));
 }
 
-// What stands under the deleted keys (s): first locked and counted, then decided and logged.
+// What stands under the deleted keys (s): first locked and counted, then decided and logged. Most
+// deletes meet nothing: only the second step asks whether an earlier run has done a key.
 std::string ReplayTemplate(bool lock) {
-  const std::string source =
-      "s AS (SELECT * FROM unnest({arrays}) AS s({names}) WHERE NOT EXISTS (SELECT FROM "
-      "pgduet.tombstone d WHERE "
-      "d.relation = {oid} AND d.key_digest = s.digest AND d.commit_lsn = $4::pg_lsn AND d.rank = "
-      "$2::smallint))";
+  const std::string source = "s AS (SELECT * FROM unnest({arrays}) AS s({names})";
   if (lock)
     return "WITH " + source +
-           ", met AS (SELECT 1 FROM s JOIN {table} t ON true {match} WHERE "
+           "), met AS (SELECT 1 FROM s JOIN {table} t ON true {match} WHERE "
            "(pg_xact_commit_timestamp_origin(t.xmin)).roident IN ({ranks}) FOR UPDATE OF t) "
            "SELECT count(*), max($1), max($3) FROM met";
   return "WITH " + source +
-         ", met AS (SELECT t.ctid AS place, t.tableoid AS part, s.digest, {row_json} AS whole, "
+         " WHERE NOT EXISTS (SELECT FROM pgduet.tombstone d WHERE d.relation = {oid} AND "
+         "d.key_digest = s.digest AND d.commit_lsn = $4::pg_lsn AND d.rank = $2::smallint)), "
+         "met AS (SELECT t.ctid AS place, t.tableoid AS part, s.digest, {row_json} AS whole, "
          "(SELECT to_jsonb(k.*) FROM (SELECT {key_json}) k) AS key, w.stamp, w.rank FROM s JOIN "
          "{table} t ON true {match}, "
          "LATERAL (SELECT (pg_xact_commit_timestamp_origin(t.xmin)).timestamp AS stamp, "
