@@ -73,6 +73,7 @@ class KafkaLogWriter : public LogWriter {
   void Delivered(const rd_kafka_message_t& message);
   void Failed(absl::Status status);
   void CloseNext();
+  size_t OnTheirWayMax() const;
   absl::Status Send();
   void HearTheCause();
 

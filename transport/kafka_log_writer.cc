@@ -13,6 +13,9 @@ constexpr absl::Duration kCausePatience = absl::Seconds(1);
 // As many requests as an idempotent producer may have on its way. librdkafka 2.0.2 polls without a
 // pause while it has a message that it may not send yet.
 constexpr size_t kOnTheirWayMax = 5;
+// Of messages that are not full. A request costs the broker and both clients far more than a record
+// does; on busy processors that is what records wait for.
+constexpr size_t kSmallOnTheirWayMax = 2;
 
 bool IsLost(const absl::Status& status) { return ErrorName(status) == "log_writer_lost"; }
 
@@ -87,7 +90,7 @@ void KafkaLogWriter::CloseNext() {
 
 // As many as may be on their way; the rest gathers in the next message meanwhile.
 absl::Status KafkaLogWriter::Send() {
-  while (status_.ok() && pending_.size() < kOnTheirWayMax && HoldsBack()) {
+  while (status_.ok() && HoldsBack() && pending_.size() < OnTheirWayMax()) {
     if (full_.empty()) CloseNext();
     pending_.push_back(std::move(full_.front()));
     full_.pop_front();
@@ -100,6 +103,11 @@ absl::Status KafkaLogWriter::Send() {
     }
   }
   return status_;
+}
+
+size_t KafkaLogWriter::OnTheirWayMax() const {
+  const bool small = full_.empty() && next_.bytes() < kPackBytesTarget;
+  return small ? kSmallOnTheirWayMax : kOnTheirWayMax;
 }
 
 absl::Status KafkaLogWriter::Wait(absl::Duration timeout) {
