@@ -18,6 +18,7 @@
 #include "apply/pg_pipeline.h"
 #include "apply/policy_tables.h"
 #include "apply/region_identity.h"
+#include "apply/target_clock.h"
 #include "apply/target_table.h"
 #include "apply/tombstone_registry.h"
 #include "resolve/conflict.h"
@@ -88,6 +89,7 @@ struct ApplyScope {
   UniquePath* unique = nullptr;
   const ForeignKeyWatch* foreign_keys = nullptr;  // null: nobody looks for orphans
   LockPatience decoder_patience = {};
+  TargetClock* clock = nullptr;  // of the session; hears what the transaction has asked
 
   // The table may have parked rows, and is ours alone until the transaction's end.
   bool Crowded(const TargetTable& table) const { return hold != nullptr && hold->Alone(table.oid); }

@@ -57,9 +57,15 @@ absl::Status ApplyTransaction::Begin(const RecordHeader& last, CommitTime stamp)
   PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add("BEGIN", {}).status());
   PGDUET_RETURN_IF_ERROR(
       scope_.pipeline
-          .Add("SELECT pg_replication_origin_xact_setup($1::pg_lsn, $2::timestamptz)",
+          .Add("SELECT pg_replication_origin_xact_setup($1::pg_lsn, $2::timestamptz), " +
+                   MicrosecondsOf("clock_timestamp()"),
                {last.commit_lsn.ToString(), TimestampText(stamp)})
           .status());
+  stamp_ = stamp;
+  scope_.pipeline.Watch([this](const PgResult& answer) {
+    clock_ = answer.Int(0, 1);
+    if (scope_.clock != nullptr) scope_.clock->Answered(clock_, TargetClock::Steady::now());
+  });
   return scope_.pipeline
       .Add(
           "SELECT pg_logical_emit_message(true, $1, $2::text)",
@@ -274,6 +280,12 @@ absl::Status ApplyTransaction::CommitAll(const RecordHeader& last, int64_t log_o
                                          const AppliedVector& vector) {
   // A chunk without row changes leaves BEGIN and marker queued.
   if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
+  // What somebody writes here after having seen this must be later: without a look at it the clock
+  // was only believed to be past.
+  if (clock_ <= stamp_) {
+    return NamedError(absl::StatusCode::kAborted, "clock_behind",
+                      "the database's clock has not passed the transaction's commit time");
+  }
   PGDUET_RETURN_IF_ERROR(FinishUnique());
   if (orphans_) {
     PGDUET_RETURN_IF_ERROR(orphans_->Finish());

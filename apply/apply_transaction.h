@@ -34,9 +34,10 @@ class ApplyTransaction {
   ApplyTransaction& operator=(const ApplyTransaction&) = delete;
 
   // `last`: the last (or only) source transaction. `stamp`: the highest commit time of them all;
-  // the rows carry it.
+  // the rows carry it. The database's clock is most likely past it.
   absl::Status Begin(const RecordHeader& last, CommitTime stamp);
   // Aborted/decoder_behind: roll back, await the barrier without locks, and apply again.
+  // Aborted/clock_behind, of Commit: the clock was not past the stamp; wait until it is.
   // Aborted/parked_rows: several transactions, and a table with parked rows: apply each by itself.
   absl::Status Apply(const std::vector<ApplyUnit>& units);
   absl::Status Commit(const RecordHeader& last, int64_t log_offset, const AppliedVector& vector);
@@ -82,6 +83,8 @@ class ApplyTransaction {
   std::optional<OrphanNotes> orphans_;
   std::vector<Oid> parking_tables_, emptied_;
   bool open_ = false;
+  CommitTime stamp_ = kOldestTime;
+  CommitTime clock_ = kOldestTime;         // as the transaction began
   std::shared_ptr<BatchMembers> members_;  // in groups of three and more; null: one transaction
   InsertedKeys inserted_;
   ApplyCounts counts_;

@@ -10,7 +10,7 @@ namespace pgduet {
 absl::Status HoldBack::Wait(TargetSession& session, const AppliedVector& seen, CommitTime time) {
   PGDUET_RETURN_IF_ERROR(WaitForCauses(session, seen));
   WaitForDecoder(seen);
-  return WaitForClock(session, time);
+  return WaitForLikelyClock(session, time);
 }
 
 absl::Status HoldBack::WaitForCauses(TargetSession& session, const AppliedVector& seen) {
@@ -37,8 +37,13 @@ void HoldBack::WaitForDecoder(const AppliedVector& seen) {
   decoder_is_late_ = !barrier_.WaitDecoded(ours.commit_lsn, patience, stop_);
 }
 
+absl::Status HoldBack::WaitForLikelyClock(TargetSession& session, CommitTime time) {
+  if (session.clock().IsLikelyPast(time, TargetClock::Steady::now())) return absl::OkStatus();
+  return WaitForClock(session, time);
+}
+
 absl::Status HoldBack::WaitForClock(TargetSession& session, CommitTime time) {
-  while (session.clock_at_least() <= time) {
+  while (session.clock().at_least() <= time) {
     PGDUET_ASSIGN_OR_RETURN(const CommitTime now, session.Clock());
     if (now > time) break;
     const absl::Duration ahead = absl::Microseconds(time - now + 1);

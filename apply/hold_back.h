@@ -35,6 +35,9 @@ class HoldBack {
   // `seen`: the origin's applied vector at that transaction. `time`: the highest commit time that
   // rows are stamped with.
   absl::Status Wait(TargetSession& session, const AppliedVector& seen, CommitTime time);
+  // Until this database's clock has most likely passed the time: the transaction asks once more,
+  // and has to come back here when it has not.
+  absl::Status WaitForLikelyClock(TargetSession& session, CommitTime time);
   // Until this database's clock has passed the time, so that local writes from then on are later.
   // clock_ahead beyond max_clock_skew.
   absl::Status WaitForClock(TargetSession& session, CommitTime time);

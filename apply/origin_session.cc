@@ -41,7 +41,8 @@ ApplyScope OriginSession::Scope() {
           .copies = &shared_.copies,
           .parking = &shared_.parking,
           .foreign_keys = &shared_.foreign_keys,
-          .decoder_patience = decoder_patience_};
+          .decoder_patience = decoder_patience_,
+          .clock = &session_->clock()};
 }
 
 absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader) {
@@ -358,6 +359,7 @@ absl::Status OriginSession::ApplyTogether(const std::vector<ApplyUnit>& units, c
   const absl::Time apply_begin = absl::Now();
   return Retrying(
       [&](Grouping grouping) -> absl::Status {
+        PGDUET_RETURN_IF_ERROR(hold_back_.WaitForLikelyClock(*session_, highest));
         ApplyTransaction transaction(Scope(), shared_.barrier, grouping, stop_);
         PGDUET_RETURN_IF_ERROR(transaction.Begin(last.last, highest));
         PGDUET_RETURN_IF_ERROR(transaction.Apply(units));

@@ -71,6 +71,7 @@ absl::StatusOr<std::vector<PgResult>> PgPipeline::Run() {
 
   const std::vector<Answer> expected = std::exchange(queued_, {});
   const std::vector<std::string> prepared_now = std::exchange(prepared_since_run_, {});
+  const auto watches = std::exchange(watches_, {});
   std::vector<PgResult> results;
   results.reserve(std::exchange(executes_, 0));
   absl::Status first_error;
@@ -101,6 +102,7 @@ absl::StatusOr<std::vector<PgResult>> PgPipeline::Run() {
     for (const std::string& key : prepared_now) prepared_.erase(key);
     return first_error;
   }
+  for (const auto& [place, answered] : watches) answered(results[place]);
   return results;
 }
 

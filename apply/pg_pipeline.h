@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <absl/container/flat_hash_map.h>
@@ -41,6 +42,12 @@ class PgPipeline {
   absl::StatusOr<size_t> Add(const std::string& sql, const std::vector<PgParameter>& parameters,
                              const std::vector<Oid>& types = {});
 
+  // Calls `answered` with the result of the statement that was added last, when the next Run() has
+  // it and no statement failed. What it refers to lives until then.
+  void Watch(std::function<void(const PgResult&)> answered) {
+    watches_.emplace_back(executes_ - 1, std::move(answered));
+  }
+
   // Sends what is queued, with a sync point, and waits for all answers. One result for each Add
   // since the last Run. An error is the first one that the server raised.
   absl::StatusOr<std::vector<PgResult>> Run();
@@ -68,6 +75,7 @@ class PgPipeline {
   std::vector<std::string> prepared_since_run_;
   std::vector<Answer> queued_;
   size_t executes_ = 0;
+  std::vector<std::pair<size_t, std::function<void(const PgResult&)>>> watches_;
   uint64_t next_name_ = 0;
 };
 

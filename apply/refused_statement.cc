@@ -46,6 +46,7 @@ std::string_view RetryReason(const absl::Status& status) {
   if (!absl::IsAborted(status)) return "connection";
   const std::string name = ErrorName(status);
   if (name == "decoder_behind") return "decoder_behind";
+  if (name == "clock_behind") return "clock_behind";
   return name == "copy_refused" ? "copy_refused" : "conflict";
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apply/postgres_time.h"
 #include "apply/sole_writer.h"
 #include "base/named_error.h"
 #include "capture/applied_marker.h"
@@ -103,11 +104,10 @@ absl::StatusOr<PgResult> TargetSession::Query(const std::string& sql,
 }
 
 absl::StatusOr<CommitTime> TargetSession::Clock() {
-  PGDUET_ASSIGN_OR_RETURN(
-      const PgResult now,
-      Query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"));
-  clock_at_least_ = now.Int(0, 0);
-  return clock_at_least_;
+  PGDUET_ASSIGN_OR_RETURN(const PgResult now,
+                          Query("SELECT " + MicrosecondsOf("clock_timestamp()")));
+  clock_.Answered(now.Int(0, 0), TargetClock::Steady::now());
+  return clock_.at_least();
 }
 
 }  // namespace pgduet

@@ -13,6 +13,7 @@
 
 #include "apply/pg_pipeline.h"
 #include "apply/region_identity.h"
+#include "apply/target_clock.h"
 #include "base/pg_connection.h"
 
 namespace pgduet {
@@ -37,8 +38,8 @@ class TargetSession {
                                  const std::vector<PgParameter>& parameters = {});
   // The database's clock, asked now.
   absl::StatusOr<CommitTime> Clock();
-  // The newest answer of Clock(): the clock is at least there.
-  CommitTime clock_at_least() const { return clock_at_least_; }
+  // What is known of that clock; whoever has asked in another way tells it.
+  TargetClock& clock() { return clock_; }
   // Replication origin oids of this group's regions by rank; 0 for our own.
   const std::vector<Oid>& origin_oids() const { return origin_oids_; }
   // Of the origin that our own rows carry when they come back (apply/parked_returns.h).
@@ -52,7 +53,7 @@ class TargetSession {
   PgPipeline pipeline_;
   std::vector<Oid> origin_oids_;
   Oid housekeeper_oid_ = 0;
-  CommitTime clock_at_least_ = kOldestTime;
+  TargetClock clock_;
 };
 
 }  // namespace pgduet

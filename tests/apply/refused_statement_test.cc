@@ -39,6 +39,8 @@ TEST(RefusedStatementTest, WhatIsNotKnownOrPassesByItselfStaysAsItIs) {
 
 TEST(RetryReasonTest, IsTheErrorThatIsAwaitedOrOneOfTwoKinds) {
   EXPECT_EQ(RetryReason(DecoderBehind()), "decoder_behind");
+  EXPECT_EQ(RetryReason(NamedError(absl::StatusCode::kAborted, "clock_behind", "x")),
+            "clock_behind");
   EXPECT_EQ(RetryReason(NamedError(absl::StatusCode::kAborted, "copy_refused", "x")),
             "copy_refused");
   EXPECT_EQ(RetryReason(absl::AbortedError("deadlock")), "conflict");
