@@ -28,6 +28,7 @@ class Plan:
         default = (*QUICK[:3], "latency", *QUICK[3:]) if options.quick else (*FULL, *SPECIAL)
         self._workloads = _names(options.workload, (*CATALOGUE, *SPECIAL), "--workload") if options.workload else default
         self._chosen = bool(options.workload)
+        self._curves = _names(options.curve, CURVES, "--curve") if options.curve else list(CURVES)
         self._rounds = options.rounds or (1 if options.quick else 3)
 
     def steps(self):
@@ -77,8 +78,8 @@ class Plan:
                                site, system, self._count("updates"), 15 if self._quick else 60, number))
 
     def _growth(self):
-        for curve, points in CURVES.items():
-            for point in points:
+        for curve in self._curves:
+            for point in CURVES[curve]:
                 for system in self._among("native", "kafka"):
                     count = max(1000, int(point.count * self._scale * (0.1 if self._quick else 1)))
                     yield Step("growth", f"{curve} {point.x:,}, {SYSTEMS[system].label}",

@@ -25,6 +25,7 @@ from peers import OURS, PEERS  # noqa: E402
 from plan import SPECIAL, Plan  # noqa: E402
 from results import Results  # noqa: E402
 from workloads import CATALOGUE  # noqa: E402
+from workloads.growth import CURVES  # noqa: E402
 
 _QUICK_SECONDS = 9 * 60
 
@@ -59,6 +60,7 @@ def parse_options(arguments=None):
     parser.add_argument("--peer", default=",".join(PEERS), help="what to compare with, with commas, or none (default: %(default)s)")
     parser.add_argument("--transport", default=",".join(OURS), help="pgduet's transports (default: %(default)s)")
     parser.add_argument("--workload", help="with commas (default: all, or with --quick the core): " + ", ".join((*CATALOGUE, *SPECIAL)))
+    parser.add_argument("--curve", help="of the workload growth, with commas (default: all): " + ", ".join(CURVES))
     parser.add_argument("--quick", action="store_true", help="short backlogs, one round")
     parser.add_argument("--rounds", type=int, help="default 3; with --quick 1")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies every backlog")

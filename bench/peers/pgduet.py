@@ -17,13 +17,12 @@ class Pgduet(System):
         return True
 
     def start(self):
-        regions = "abc"[:self.workload.regions]
+        regions = "abcde"[:self.workload.regions]
         tables = {**{table: {} for table in self.all_tables}, **self.workload.policies}
         broker = self.site.broker() if self.transport == "kafka" else None
         self._group = Group(self.site.workspace, None, list(regions), tables, transport=self.transport, broker=broker,
                             settings=SETTINGS, links=False)
-        names = ["origin", "target", "target2"]
-        self.sides = [Side(name, region.postgres, region.dbname) for name, region in zip(names, self._group)]
+        self.sides = [Side(name, region.postgres, region.dbname) for name, region in zip(self.side_names(), self._group)]
         self._group.start_databases()
         self.prepare_tables()
         self._group.write_configurations()

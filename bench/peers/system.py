@@ -26,7 +26,7 @@ class System:
     label = ""
     share = 1.0
     quick_workloads = None  # all
-    most_regions = 3
+    most_regions = 5
     both_ways = True
     keeps_order_of_tables = True
 
@@ -70,9 +70,11 @@ class System:
 
     # For the subclasses.
 
+    def side_names(self):
+        return ["origin", *(f"target{number}" if number > 1 else "target" for number in range(1, self.workload.regions))]
+
     def make_clusters(self, settings=None):
-        names = ["origin", *(f"target{number}" if number > 1 else "target" for number in range(1, self.workload.regions))]
-        for name in names:
+        for name in self.side_names():
             self.sides.append(Side(name, PostgresCluster(self.site.workspace, name, {**SETTINGS, **(settings or {})}), "postgres"))
 
     def start_clusters(self):
