@@ -34,6 +34,21 @@ class Results:
         self._path.write_text(json.dumps(self.data, indent=1) + "\n", encoding="utf-8")
 
 
+def joined(data, later):
+    """The first run's figures, but what the second one measured comes from there: whole workloads and curves, so that ratios stay within one run."""
+    found = {**data, "later": [*data.get("later", []), later]}
+    for kind in KINDS:
+        subjects = {_subject(one) for one in later[kind]}
+        found[kind] = [one for one in data[kind] if _subject(one) not in subjects] + later[kind]
+    titles = {subject for kind in KINDS for one in later[kind] for subject in (one.get("workload"), one.get("curve")) if subject}
+    found["failures"] = [one for one in data["failures"] if not any(one["what"].startswith(title) for title in titles)] + later["failures"]
+    return found
+
+
+def _subject(one):
+    return one.get("curve") or one.get("workload")
+
+
 def rounds_of(measurements, **wanted):
     return [one for one in measurements if all(one.get(key) == value for key, value in wanted.items())]
 

@@ -71,7 +71,7 @@ class System:
     # For the subclasses.
 
     def side_names(self):
-        return ["origin", *(f"target{number}" if number > 1 else "target" for number in range(1, self.workload.regions))]
+        return ["origin", *(f"target_{number}" if number > 1 else "target" for number in range(1, self.workload.regions))]
 
     def make_clusters(self, settings=None):
         for name in self.side_names():

@@ -10,7 +10,7 @@ from .targets import targets
 
 _OPENING = """# Performance
 
-Made by `bench/make_document.py` from the figures of one run; do not edit. Only the ratios within a run mean something: everything, both databases,
+Made by `bench/make_document.py` from a run's figures; do not edit. Only the ratios within a run mean something: everything, both databases,
 the broker and the systems that are compared, shares one machine.
 
 * A backlog is written while replication is paused. The time runs from the moment it is let go until its last row is visible at the other side; starting
@@ -31,11 +31,20 @@ def document(data):
 
 def _machine(data):
     of = data["machine"]
-    options = data["options"]
-    command = "./dev bench" + (" --quick" if options.get("quick") else "") + (f" --workload {options['workload']}" if options.get("workload") else "")
+    later = "".join(f"`{_command(one)}` was a run of its own, on the same machine at {one['machine']['commit']}: what it measured comes from there.\n"
+                    for one in data.get("later", []))
     return (f"## Machine\n\n{of['cores']} cores, {of['cpu']}, {of['memory_bytes'] / 2**30:.0f} GiB; {of['system']}, Linux {of['kernel']}; {of['postgresql']}; "
             f"pgduet {of['commit']}. Load when the run began: {of['load_at_start']}. The run took {data['minutes']:.0f} minutes.\n\n"
-            f"To repeat it: `{command}`, then `bench/make_document.py build/bench/results.json`. One workload: `./dev bench --workload bulk --rounds 5`.\n")
+            f"To repeat it: `{_command(data)}`, then `bench/make_document.py build/bench/results.json`. One workload: `./dev bench --workload bulk --rounds 5`.\n" + later)
+
+
+def _command(run):
+    options = run["options"]
+    values = {name: options.get(name) for name in ("rounds", "workload", "curve")}
+    if options.get("scale", 1) != 1:
+        values["scale"] = options["scale"]
+    quick = " --quick" if options.get("quick") else ""
+    return f"./dev bench{quick}" + "".join(f' --{name} "{value}"' if " " in str(value) else f" --{name} {value}" for name, value in values.items() if value)
 
 
 def _targets(data):
