@@ -42,10 +42,11 @@ absl::Status ConflictRetention::Step(PgConnection& connection, absl::Time now) {
 }
 
 absl::StatusOr<int64_t> ConflictRetention::RemoveOld(PgConnection& connection) {
+  // The statement's time: with the clock's, which may differ for each row, the index is read whole.
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult removed,
       connection.Query(
-          RemoveSql("logged_at < clock_timestamp() - make_interval(secs => $2::float8)",
+          RemoveSql("logged_at < statement_timestamp() - make_interval(secs => $2::float8)",
                     "logged_at"),
           {std::to_string(kAtOnce), std::to_string(absl::ToInt64Seconds(limits_.keep))}));
   return removed.affected();
