@@ -2,6 +2,7 @@
 
 import time
 
+from harness.waiting import wait_until
 from peers.side import on_all
 from peers.system import DONE, DONE_BACK
 
@@ -12,6 +13,7 @@ _PATIENCE = 3600
 _LOOK_EVERY, _CHECK_EVERY = 0.01, 5
 _SETTLE = 10  # Debezium's sink writes the tables of one batch one after another
 _FIRST, _LAST = 0, 1  # rows of DONE: the backlog's first transaction tells how long a system took to start
+_PREPARED = 2  # comes after what was prepared
 
 
 class WrongResult(AssertionError):
@@ -23,9 +25,22 @@ def drain(system, count, prepare=None):
     before the backlog; what it returns stays alive."""
     system.start()
     kept = prepare(system) if prepare else None
+    if prepare:
+        _wait_prepared(system)
     figures = _drained(system, count)
     del kept
     return figures
+
+
+def _wait_prepared(system):
+    """What was prepared is carried, and read from every WAL: none of it is part of the backlog."""
+    system.origin.sql(f"INSERT INTO {DONE} VALUES ({_PREPARED})")
+    for side in system.targets:
+        _wait_for_row(system, side, DONE, _PREPARED)
+    for side in system.sides:
+        side.sql("CREATE TABLE bench_read_up_to AS SELECT pg_current_wal_insert_lsn() AS lsn")
+        wait_until(lambda: not side.sql("SELECT 1 FROM pg_replication_slots, bench_read_up_to WHERE confirmed_flush_lsn < lsn"), "the WAL to be read",
+                   timeout=_PATIENCE)
 
 
 def _drained(system, count):
