@@ -16,8 +16,7 @@ ChangeBatch Changes(size_t count, const std::string& table, ChangeKind kind = Ch
   Relation relation{.schema = "public", .name = table};
   ChangeBatch batch;
   batch.relations.push_back(std::make_shared<const Relation>(std::move(relation)));
-  for (size_t number = 0; number < count; ++number)
-    batch.changes.push_back({.kind = kind});
+  for (size_t number = 0; number < count; ++number) batch.changes.push_back({.kind = kind});
   return batch;
 }
 
