@@ -37,11 +37,12 @@ class Results:
 def joined(data, later):
     """The first run's figures, but what the second one measured comes from there: whole workloads and curves, so that ratios stay within one run."""
     found = {**data, "later": [*data.get("later", []), later]}
-    for kind in KINDS:
-        subjects = {_subject(one) for one in later[kind]}
+    again = {kind: {_subject(one) for one in later[kind]} for kind in KINDS}
+    for kind, subjects in again.items():
         found[kind] = [one for one in data[kind] if _subject(one) not in subjects] + later[kind]
-    titles = {subject for kind in KINDS for one in later[kind] for subject in (one.get("workload"), one.get("curve")) if subject}
-    found["failures"] = [one for one in data["failures"] if not any(one["what"].startswith(title) for title in titles)] + later["failures"]
+    # A step's title is the workload with what follows a comma, or the curve with its point.
+    begins = tuple(f"{subject}{sign}" for subject in set().union(*again.values()) if subject for sign in (", ", " "))
+    found["failures"] = [one for one in data["failures"] if not one["what"].startswith(begins)] + later["failures"]
     return found
 
 

@@ -24,8 +24,9 @@ def drain(system, count, prepare=None):
     """Starts the system, measures, and leaves it running. `count`: units of the backlog. `prepare(system)`: what happens while it runs,
     before the backlog; what it returns stays alive."""
     system.start()
-    kept = prepare(system) if prepare else None
+    kept = None
     if prepare:
+        kept = prepare(system)
         _wait_prepared(system)
     figures = _drained(system, count)
     del kept
@@ -38,8 +39,8 @@ def _wait_prepared(system):
     for side in system.targets:
         _wait_for_row(system, side, DONE, _PREPARED)
     for side in system.sides:
-        side.sql("CREATE TABLE bench_read_up_to AS SELECT pg_current_wal_insert_lsn() AS lsn")
-        wait_until(lambda: not side.sql("SELECT 1 FROM pg_replication_slots, bench_read_up_to WHERE confirmed_flush_lsn < lsn"), "the WAL to be read",
+        written = side.sql("SELECT pg_current_wal_insert_lsn()::text")[0]
+        wait_until(lambda: not side.sql("SELECT 1 FROM pg_replication_slots WHERE confirmed_flush_lsn < %s::pg_lsn", written), "the WAL to be read",
                    timeout=_PATIENCE)
 
 

@@ -40,6 +40,15 @@ def _conflict_log(number):
     return prepare if number else None
 
 
+def _held_snapshot(system):
+    """A transaction of the target that stays open: nothing that is dead there can be removed."""
+    connection = system.targets[0].connect(autocommit=False)
+    connection.set_session(isolation_level="REPEATABLE READ")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM hot")
+    return connection
+
+
 def _held_snapshot_for(minutes):
     """The same for that long, while the origin writes and all of it arrives: dead rows, of the sidecar's tables too, gather at the target."""
     def prepare(system):
@@ -48,15 +57,6 @@ def _held_snapshot_for(minutes):
         OpenLoop(system.origin, script, 300, minutes * 60, system.site.workspace.folder("held"), 4).transactions()
         return connection
     return prepare if minutes else None
-
-
-def _held_snapshot(system):
-    """A transaction of the target that stays open: nothing that is dead there can be removed."""
-    connection = system.targets[0].connect(autocommit=False)
-    connection.set_session(isolation_level="REPEATABLE READ")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM hot")
-    return connection
 
 
 CURVES = {

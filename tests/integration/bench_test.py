@@ -17,6 +17,7 @@ sys.path.append(str(ROOT / "bench"))
 
 from report.document import document  # noqa: E402
 from report.targets import targets  # noqa: E402
+from results import KINDS, joined  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +72,21 @@ def test_a_target_that_was_missed_is_said_to_be_missed(figures):
 def test_what_failed_stands_in_the_document(figures):
     changed = {**figures, "failures": [{"what": "bulk, pglogical, round 1", "error": "WrongResult: public.bulk differs"}]}
     assert "bulk, pglogical, round 1: WrongResult: public.bulk differs" in document(changed)[0]
+
+
+def run_of(failures=(), **kinds):
+    return {**{kind: [] for kind in KINDS}, **kinds, "failures": [{"what": what, "error": "it failed"} for what in failures]}
+
+
+def test_what_a_later_run_measured_replaces_whole_workloads_and_curves_and_nothing_else():
+    bulk, three = {"workload": "bulk", "per_second": 1}, {"workload": "bulk-3-regions", "per_second": 2}
+    curve, other = {"workload": "bulk", "curve": "regions", "x": 2}, {"workload": "bulk", "curve": "tables", "x": 10}
+    latency = {"system": "native", "p50": 0.4}
+    first = run_of(drain=[bulk, three], growth=[curve, other], latency=[latency],
+                   failures=["bulk, native, round 1", "bulk-3-regions, native, round 1", "regions 4, native", "latency, native, round 1"])
+    again, point = {"workload": "bulk", "per_second": 3}, {"workload": "bulk-3-regions", "curve": "regions", "x": 4}
+    found = joined(first, run_of(drain=[again], growth=[point], failures=["bulk, direct, round 1"]))
+    assert found["drain"] == [three, again]
+    assert found["growth"] == [other, point]
+    assert found["latency"] == [latency]
+    assert [one["what"] for one in found["failures"]] == ["bulk-3-regions, native, round 1", "latency, native, round 1", "bulk, direct, round 1"]
