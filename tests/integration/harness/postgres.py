@@ -110,13 +110,15 @@ class PostgresCluster:
             self.process.kill()
         self._remove_shared_memory()
         ports.release(self.port)
-        for path in glob.glob(f"/dev/shm/*faketime_*_{self.process.pid}") if self.process is not None else []:
-            os.remove(path)  # of a server with a clock of its own (server_clock.py) that was killed
         if os.environ.get("PGDUET_KEEP") != "1":
             shutil.rmtree(self.data, ignore_errors=True)  # the logs stay until the session ends
 
     def _remove_shared_memory(self):
-        """A server that was killed leaves its System V segment, and a machine has 4096 of them. The pid file names it."""
+        """A server that was killed leaves its System V segment, and a machine has 4096 of them. The pid file names it. One with a clock of its
+        own (server_clock.py) leaves that clock's files, named by its pid."""
+        if self.process is not None:
+            for path in glob.glob(f"/dev/shm/*faketime_*_{self.process.pid}"):
+                os.remove(path)
         try:
             with open(os.path.join(self.data, "postmaster.pid"), encoding="utf-8") as file:
                 segment = file.read().splitlines()[6].split()[1]

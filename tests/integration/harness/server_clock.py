@@ -8,7 +8,6 @@ import glob
 import os
 
 
-
 class ServerClock:
     """Of a PostgresCluster that is not started yet."""
 
