@@ -359,6 +359,7 @@ absl::Status OriginSession::ApplyTogether(const std::vector<ApplyUnit>& units, c
   const absl::Time apply_begin = absl::Now();
   return Retrying(
       [&](Grouping grouping) -> absl::Status {
+        // For an attempt after clock_behind; else it is known to be past.
         PGDUET_RETURN_IF_ERROR(hold_back_.WaitForLikelyClock(*session_, highest));
         ApplyTransaction transaction(Scope(), shared_.barrier, grouping, stop_);
         PGDUET_RETURN_IF_ERROR(transaction.Begin(last.last, highest));
