@@ -33,16 +33,17 @@ void CaptureLoop::Run(std::stop_token stop) {
   Backoff backoff;
   std::string last_error;
   while (!stop.stop_requested()) {
-    CaptureRun run(*this, stop);
-    absl::Status status = run.Open();
+    auto run = std::make_unique<CaptureRun>(*this, stop);
+    absl::Status status = run->Open();
     if (status.ok()) {
       SetState("streaming");
       on_state_("");
       last_error.clear();
       backoff.Reset();
       if (metrics_ != nullptr) metrics_->Connected(true);
-      status = run.Work();
+      status = run->Work();
     }
+    run.reset();  // the slot is free while we wait
     if (metrics_ != nullptr) metrics_->Connected(false);
     rounds_.fetch_add(1, std::memory_order_relaxed);
     if (stop.stop_requested()) break;

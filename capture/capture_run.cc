@@ -33,12 +33,24 @@ CaptureRun::CaptureRun(CaptureLoop& loop, std::stop_token stop)
 
 absl::Status CaptureRun::Open() {
   PGDUET_ASSIGN_OR_RETURN(writer_, loop_.make_writer_());
-  PGDUET_ASSIGN_OR_RETURN(const std::optional<LogTail> tail, writer_->ReadTail());
   PGDUET_ASSIGN_OR_RETURN(control_,
                           PgConnection::Open({.conninfo = options_.conninfo,
                                               .application_name = "pgduet capture control",
                                               .settings = PinnedSettings()}));
-  PGDUET_RETURN_IF_ERROR(CheckSlot(tail));
+  PGDUET_RETURN_IF_ERROR(CheckSlot());
+  // For a log that cannot be read the server shall not decode anything.
+  PGDUET_RETURN_IF_ERROR(writer_->ReadTail().status());
+  PGDUET_ASSIGN_OR_RETURN(stream_,
+                          ReplicationStream::Connect({.conninfo = options_.conninfo,
+                                                      .slot = options_.slot,
+                                                      .publication = options_.publication}));
+  PGDUET_RETURN_IF_ERROR(CheckSystem());
+  PGDUET_RETURN_IF_ERROR(stream_->Start(Lsn()));
+  // What counts is the tail that is read now. Until the slot was ours another agent of this region
+  // may have published and confirmed: an older tail may be behind the slot, and what is captured
+  // next would get numbers that are taken.
+  PGDUET_ASSIGN_OR_RETURN(const std::optional<LogTail> tail, writer_->ReadTail());
+  PGDUET_RETURN_IF_ERROR(CheckTail(tail));
   if (tail) {
     vector_ = tail->vector;
     last_published_ = tail->last;
@@ -53,12 +65,7 @@ absl::Status CaptureRun::Open() {
   }
   vector_.Set(options_.rank, last_published_);
   resume_after_ = options_.position_is_slot ? Lsn() : last_published_.commit_lsn;
-  PGDUET_ASSIGN_OR_RETURN(stream_,
-                          ReplicationStream::Connect({.conninfo = options_.conninfo,
-                                                      .slot = options_.slot,
-                                                      .publication = options_.publication}));
-  PGDUET_RETURN_IF_ERROR(CheckSystem());
-  PGDUET_RETURN_IF_ERROR(stream_->Start(Lsn()));
+  PGDUET_RETURN_IF_ERROR(CheckTimeline());
   assembler_ = std::make_unique<TransactionAssembler>(
       options_.group, [this](uint32_t oid) { return TypeName(*control_, oid); }, *this);
   decoded_through_ = confirmed_;
@@ -73,13 +80,15 @@ absl::Status CaptureRun::Open() {
   return absl::OkStatus();
 }
 
-absl::Status CaptureRun::CheckSlot(const std::optional<LogTail>& tail) {
-  PGDUET_ASSIGN_OR_RETURN(
-      const PgResult slot,
-      control_->Query(
-          "SELECT plugin, wal_status, confirmed_flush_lsn FROM pg_catalog.pg_replication_slots "
-          "WHERE slot_name = $1 AND database = current_database()",
-          {options_.slot}));
+absl::StatusOr<PgResult> CaptureRun::AskSlot() {
+  return control_->Query(
+      "SELECT wal_status, confirmed_flush_lsn FROM pg_catalog.pg_replication_slots "
+      "WHERE slot_name = $1 AND database = current_database()",
+      {options_.slot});
+}
+
+absl::Status CaptureRun::CheckSlot() {
+  PGDUET_ASSIGN_OR_RETURN(const PgResult slot, AskSlot());
   if (slot.rows() == 0) {
     return NamedError(absl::StatusCode::kFailedPrecondition, "slot_missing",
                       fmt::format("replication slot is missing: slot={}", options_.slot),
@@ -87,14 +96,21 @@ absl::Status CaptureRun::CheckSlot(const std::optional<LogTail>& tail) {
                       "the region joined again; "
                       "see docs/operations/errors.md.");
   }
-  if (slot.Text(0, 1) == "lost") {
+  if (slot.Text(0, 0) == "lost") {
     return NamedError(absl::StatusCode::kFailedPrecondition, "slot_invalidated",
                       fmt::format("replication slot was invalidated: slot={}", options_.slot),
                       "The server removed WAL that the slot needed (max_slot_wal_keep_size). Join "
                       "the region again; see "
                       "docs/operations/errors.md.");
   }
-  PGDUET_ASSIGN_OR_RETURN(confirmed_, Lsn::Parse(slot.Text(0, 2)));
+  return absl::OkStatus();
+}
+
+// The slot must be ours, and the tail younger than that.
+absl::Status CaptureRun::CheckTail(const std::optional<LogTail>& tail) {
+  PGDUET_ASSIGN_OR_RETURN(const PgResult slot, AskSlot());
+  if (slot.rows() == 0) return absl::UnavailableError("the slot was dropped under the stream");
+  PGDUET_ASSIGN_OR_RETURN(confirmed_, Lsn::Parse(slot.Text(0, 1)));
   if (options_.position_is_slot) return absl::OkStatus();
   if (tail && tail->incarnation != 0 && tail->incarnation != options_.incarnation) {
     return NamedError(absl::StatusCode::kFailedPrecondition, "incarnation_changed",
@@ -126,19 +142,21 @@ absl::Status CaptureRun::CheckSystem() {
         "incarnation.");
   }
   if (system.timeline == options_.timeline || options_.position_is_slot) return absl::OkStatus();
-  PGDUET_ASSIGN_OR_RETURN(const Lsn switched,
-                          stream_->SwitchPoint(system.timeline, options_.timeline));
-  if (!switched.valid() || last_published_.commit_lsn > switched) {
-    return NamedError(
-        absl::StatusCode::kDataLoss, "timeline_diverged",
-        fmt::format(
-            "peers hold transactions that this server lost at a failover: switch={} published={}",
-            switched.ToString(), last_published_.commit_lsn.ToString()),
-        "See docs/operations/errors.md: the lost transactions can be taken back from the topic.");
-  }
+  PGDUET_ASSIGN_OR_RETURN(switched_, stream_->SwitchPoint(system.timeline, options_.timeline));
   LogInfo("capture", "timeline changed",
-          {{"timeline", std::to_string(system.timeline)}, {"switch", switched.ToString()}});
+          {{"timeline", std::to_string(system.timeline)}, {"switch", switched_->ToString()}});
   return absl::OkStatus();
+}
+
+absl::Status CaptureRun::CheckTimeline() const {
+  if (!switched_ || (switched_->valid() && last_published_.commit_lsn <= *switched_))
+    return absl::OkStatus();
+  return NamedError(
+      absl::StatusCode::kDataLoss, "timeline_diverged",
+      fmt::format(
+          "peers hold transactions that this server lost at a failover: switch={} published={}",
+          switched_->ToString(), last_published_.commit_lsn.ToString()),
+      "See docs/operations/errors.md: the lost transactions can be taken back from the topic.");
 }
 
 absl::Status CaptureRun::Work() {

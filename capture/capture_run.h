@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <stop_token>
 
 #include <absl/time/time.h>
@@ -27,8 +28,11 @@ class CaptureRun : public AssemblerSink {
     Lsn through;             // valid: everything before is published with this record
     CommitTime commit_time;  // kOldestTime for heartbeats
   };
-  absl::Status CheckSlot(const std::optional<LogTail>& tail);
+  absl::Status CheckSlot();
+  absl::Status CheckTail(const std::optional<LogTail>& tail);
+  absl::StatusOr<PgResult> AskSlot();
   absl::Status CheckSystem();
+  absl::Status CheckTimeline() const;
   absl::Status TakeRound();
   absl::Status TakeFrames();
   absl::Status Housekeeping();
@@ -60,6 +64,7 @@ class CaptureRun : public AssemblerSink {
   std::unique_ptr<PgConnection> control_;
   std::unique_ptr<ReplicationStream> stream_;
   std::unique_ptr<TransactionAssembler> assembler_;
+  std::optional<Lsn> switched_;  // where the server left the timeline that we know
   UnchangedValues unchanged_values_;
 
   AppliedVector vector_;  // at the place in the WAL that is being read

@@ -18,12 +18,14 @@ QUICK_TIMEOUT = {"wal_sender_timeout": "1s"}
 
 @pytest.fixture
 def second_agent():
-    """second_agent(region): another agent for that region, as started by mistake. Not started."""
+    """second_agent(region): another agent for that region, as started by mistake. Not started. database: its way there."""
     made = []
 
-    def make(region):
+    def make(region, database=None):
         port = ports.take()
         document = region.group.configuration(region.name)
+        if database is not None:
+            document["regions"][region.name]["postgres"] = region.postgres.conninfo(region.dbname, "pgduet", "127.0.0.1", database.port)
         document["regions"][region.name]["http"] = f"127.0.0.1:{port}"
         path = os.path.join(region.folder, "second.yaml")
         configuration.write(path, document)
@@ -72,6 +74,30 @@ def test_a_second_agent_of_a_region_waits_and_takes_over_when_the_first_ends(mak
     group.assert_converged("public.account")
     load.assert_all_took_effect_once()
     second.stop()
+
+
+def test_a_second_agent_that_is_slow_takes_over_behind_all_that_the_first_has_published(make_group, seeded_random, second_agent,
+                                                                                        link_host):
+    """What it has read of the log is old when the slot answers: the first one has published and confirmed meanwhile."""
+    group = make_group(["a", "b"], schema=SCHEMA, tables=TABLES)
+    far = link_host.open(group["a"].postgres.port)
+    far.delay(0.1)
+    second = second_agent(group["a"], database=far)
+    with MarkedLoad(group, seeded_random) as load:
+        second.start(wait=False)
+        for _ in range(3):
+            seen = len(second.log_lines("slot_active"))
+            wait_until(lambda: len(second.log_lines("slot_active")) > seen, "the second agent to ask again")
+        load.pause_at_random(seeded_random, 0.5)
+        group["a"].agent.kill()
+        wait_until(lambda: second.http("/status")[0] == 200 and stream(second, "capture")["state"] == "streaming", "the second agent to capture")
+        far.delay(0)
+        second.wait_ready()
+    group.assert_converged("public.account")
+    load.assert_all_took_effect_once()
+    assert second.error_lines() == [] and group["b"].agent.error_lines() == []
+    second.stop()
+    far.close()
 
 
 def test_an_agent_that_takes_over_knows_what_was_deleted_while_it_waited(make_group, second_agent):
