@@ -10,6 +10,7 @@ from harness import ports
 from harness import configuration
 from harness.agent import Agent
 from harness.marked_load import SCHEMA, TABLES, MarkedLoad
+from harness.streams import stream
 from harness.waiting import wait_until
 
 MEBIBYTE = 1024 * 1024
@@ -36,10 +37,6 @@ def second_agent():
     for agent in made:
         agent.kill()
         ports.release(agent.http_port)
-
-
-def stream(agent, name):
-    return next((one for one in agent.status()["streams"] if one["name"] == name), {"state": "", "error": ""})
 
 
 def test_an_agent_that_stood_still_longer_than_the_server_waits_goes_on(make_group, seeded_random):
@@ -90,7 +87,7 @@ def test_a_second_agent_that_is_slow_takes_over_behind_all_that_the_first_has_pu
             wait_until(lambda: len(second.log_lines("slot_active")) > seen, "the second agent to ask again")
         load.pause_at_random(seeded_random, 0.5)
         group["a"].agent.kill()
-        wait_until(lambda: second.http("/status")[0] == 200 and stream(second, "capture")["state"] == "streaming", "the second agent to capture")
+        wait_until(lambda: stream(second, "capture")["state"] == "streaming", "the second agent to capture")
         far.delay(0)
         second.wait_ready()
     group.assert_converged("public.account")
@@ -113,7 +110,7 @@ def test_an_agent_that_takes_over_knows_what_was_deleted_while_it_waited(make_gr
             a.sql("DELETE FROM account")
         wait_until(lambda: a.sql("SELECT count(*) FROM pgduet.tombstone WHERE rank = 0") == [(2,)], "the deletes to be noted")
         a.agent.kill()
-        wait_until(lambda: second.http("/status")[0] == 200 and stream(second, "capture")["state"] == "streaming", "the second agent to take over")
+        wait_until(lambda: stream(second, "capture")["state"] == "streaming", "the second agent to take over")
     group.assert_converged("public.account")
     assert a.rows("account") == []
     second.stop()
@@ -125,7 +122,7 @@ def test_an_agent_that_wakes_up_after_it_was_replaced_does_no_harm(group_on, see
     with MarkedLoad(group, seeded_random) as load:
         first.process.freeze()
         second.start(wait=False)
-        wait_until(lambda: second.http("/status")[0] == 200 and stream(second, "capture")["state"] == "streaming",
+        wait_until(lambda: stream(second, "capture")["state"] == "streaming",
                    "the second agent to capture")
         load.pause_at_random(seeded_random, 0.5)
         assert second.log_lines("sessions of another run are ended")
