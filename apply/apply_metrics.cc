@@ -1,7 +1,9 @@
 #include "apply/apply_metrics.h"
 
+#include <array>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
@@ -13,6 +15,10 @@ namespace {
 
 const prometheus::Histogram::BucketBoundaries kLagBuckets = {
     0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2, 5, 10, 30, 60};
+
+// In the order of PerOrigin::changes and PerOrigin::lag.
+constexpr std::array kOperations = {"insert", "update", "delete", "truncate"};
+constexpr std::array kStages = {"publish", "transport", "hold", "apply", "end_to_end"};
 
 }  // namespace
 
@@ -97,8 +103,50 @@ struct ApplyMetrics::Families {
   std::map<std::string, std::string, std::less<>> stopped_by;  // stream -> error whose gauge is 1
 };
 
+// What every transaction touches, found once: a look-up by labels costs more than the counting.
+struct ApplyMetrics::PerOrigin {
+  struct Counts {
+    prometheus::Counter& transactions;
+    std::array<prometheus::Counter*, kOperations.size()> changes;
+    prometheus::Counter& slow_rows;
+    prometheus::Counter& out_of_range;
+  };
+  struct Lags {
+    std::array<prometheus::Gauge*, kStages.size()> lag;
+    prometheus::Histogram& end_to_end;
+  };
+  // A series is there from its first event on, not before.
+  const Counts& counts(Families& families) {
+    std::call_once(counts_once, [&] {
+      made_counts.emplace(Counts{.transactions = families.transactions.Add({{"origin", name}}),
+                                 .changes = {},
+                                 .slow_rows = families.slow_rows.Add({{"origin", name}}),
+                                 .out_of_range = families.out_of_range.Add({{"origin", name}})});
+      for (size_t i = 0; i < kOperations.size(); ++i)
+        made_counts->changes[i] =
+            &families.changes.Add({{"origin", name}, {"operation", kOperations[i]}});
+    });
+    return *made_counts;
+  }
+  const Lags& lags(Families& families) {
+    std::call_once(lags_once, [&] {
+      made_lags.emplace(
+          Lags{.lag = {}, .end_to_end = families.end_to_end.Add({{"origin", name}}, kLagBuckets)});
+      for (size_t i = 0; i < kStages.size(); ++i)
+        made_lags->lag[i] = &families.lag.Add({{"origin", name}, {"stage", kStages[i]}});
+    });
+    return *made_lags;
+  }
+
+  std::string name;
+  std::once_flag counts_once, lags_once;
+  std::optional<Counts> made_counts;
+  std::optional<Lags> made_lags;
+};
+
 ApplyMetrics::ApplyMetrics(prometheus::Registry& registry, const std::vector<std::string>& regions)
-    : families_(std::make_unique<Families>(registry)), regions_(regions) {
+    : families_(std::make_unique<Families>(registry)), per_origin_(regions.size()) {
+  for (size_t rank = 0; rank < regions.size(); ++rank) per_origin_[rank].name = regions[rank];
   // None is an answer, too: where no table has such a policy, nobody counts.
   RowsWithSiblings("versions", 0);
   RowsWithSiblings("error", 0);
@@ -107,23 +155,16 @@ ApplyMetrics::ApplyMetrics(prometheus::Registry& registry, const std::vector<std
 ApplyMetrics::~ApplyMetrics() = default;
 
 void ApplyMetrics::Committed(Rank origin, const ApplyCounts& counts) {
-  const std::string& name = regions_[origin];
-  families_->transactions.Add({{"origin", name}})
-      .Increment(static_cast<double>(counts.transactions));
-  const std::pair<const char*, uint64_t> operations[] = {{"insert", counts.inserts},
-                                                         {"update", counts.updates},
-                                                         {"delete", counts.deletes},
-                                                         {"truncate", counts.truncates}};
-  for (const auto& [operation, count] : operations) {
-    families_->changes.Add({{"origin", name}, {"operation", operation}})
-        .Increment(static_cast<double>(count));
-  }
-  families_->slow_rows.Add({{"origin", name}}).Increment(static_cast<double>(counts.slow_rows));
-  families_->out_of_range.Add({{"origin", name}})
-      .Increment(static_cast<double>(counts.out_of_range));
+  const PerOrigin::Counts& to = per_origin_[origin].counts(*families_);
+  to.transactions.Increment(static_cast<double>(counts.transactions));
+  const std::array operations = {counts.inserts, counts.updates, counts.deletes, counts.truncates};
+  for (size_t i = 0; i < operations.size(); ++i)
+    to.changes[i]->Increment(static_cast<double>(operations[i]));
+  to.slow_rows.Increment(static_cast<double>(counts.slow_rows));
+  to.out_of_range.Increment(static_cast<double>(counts.out_of_range));
   for (const auto& [what, count] : counts.conflicts) {
     families_->conflicts
-        .Add({{"origin", name},
+        .Add({{"origin", per_origin_[origin].name},
               {"kind", std::string(ConflictKindName(what.first))},
               {"decision", std::string(DecisionName(what.second))}})
         .Increment(static_cast<double>(count));
@@ -131,35 +172,30 @@ void ApplyMetrics::Committed(Rank origin, const ApplyCounts& counts) {
 }
 
 void ApplyMetrics::TransactionLag(Rank origin, const LagStages& stages) {
-  const std::string& name = regions_[origin];
-  const std::pair<const char*, double> values[] = {{"publish", stages.publish},
-                                                   {"transport", stages.transport},
-                                                   {"hold", stages.hold},
-                                                   {"apply", stages.apply},
-                                                   {"end_to_end", stages.end_to_end}};
-  for (const auto& [stage, seconds] : values) {
-    families_->lag.Add({{"origin", name}, {"stage", stage}}).Set(std::max(0.0, seconds));
-  }
-  families_->end_to_end.Add({{"origin", name}}, kLagBuckets)
-      .Observe(std::max(0.0, stages.end_to_end));
+  const PerOrigin::Lags& to = per_origin_[origin].lags(*families_);
+  const std::array values = {stages.publish, stages.transport, stages.hold, stages.apply,
+                             stages.end_to_end};
+  for (size_t i = 0; i < values.size(); ++i) to.lag[i]->Set(std::max(0.0, values[i]));
+  to.end_to_end.Observe(std::max(0.0, stages.end_to_end));
 }
 
 void ApplyMetrics::Idle(Rank origin, double age_seconds) {
-  families_->lag.Add({{"origin", regions_[origin]}, {"stage", "end_to_end"}})
+  families_->lag.Add({{"origin", per_origin_[origin].name}, {"stage", "end_to_end"}})
       .Set(std::max(0.0, age_seconds));
 }
 
 void ApplyMetrics::HeartbeatAge(Rank origin, double seconds) {
-  families_->heartbeat_age.Add({{"origin", regions_[origin]}}).Set(std::max(0.0, seconds));
+  families_->heartbeat_age.Add({{"origin", per_origin_[origin].name}}).Set(std::max(0.0, seconds));
 }
 
 void ApplyMetrics::Retried(Rank origin, std::string_view reason) {
-  families_->retries.Add({{"origin", regions_[origin]}, {"reason", std::string(reason)}})
+  families_->retries.Add({{"origin", per_origin_[origin].name}, {"reason", std::string(reason)}})
       .Increment();
 }
 
 void ApplyMetrics::QueueBytes(Rank origin, size_t bytes) {
-  families_->queue_bytes.Add({{"origin", regions_[origin]}}).Set(static_cast<double>(bytes));
+  families_->queue_bytes.Add({{"origin", per_origin_[origin].name}})
+      .Set(static_cast<double>(bytes));
 }
 
 void ApplyMetrics::Tombstones(size_t count) {

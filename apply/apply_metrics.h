@@ -55,8 +55,9 @@ class ApplyMetrics {
 
  private:
   struct Families;
+  struct PerOrigin;
   std::unique_ptr<Families> families_;
-  std::vector<std::string> regions_;
+  std::vector<PerOrigin> per_origin_;  // by rank
 };
 
 }  // namespace pgduet
