@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <absl/time/clock.h>
 #include <fmt/format.h>
 
 #include "base/named_error.h"
@@ -12,6 +13,7 @@ namespace {
 constexpr absl::Duration kInterval = absl::Seconds(10);
 constexpr absl::Duration kBusyInterval = absl::Seconds(1);
 constexpr int64_t kAtOnce = 2'000;
+constexpr int kCountShare = 1'000;  // of the time, at most one part is for counting
 
 // Rows are large: the order of the index is the order of the removal, and no more than needed is
 // read.
@@ -24,21 +26,18 @@ std::string RemoveSql(std::string_view condition, std::string_view order) {
 
 }  // namespace
 
-void ConflictRetention::Reset() { counted_range_.clear(); }
+void ConflictRetention::Reset() { count_due_ = absl::InfinitePast(); }
 
 absl::Status ConflictRetention::Step(PgConnection& connection, absl::Time now) {
   if (now < due_) return absl::OkStatus();
   due_ = now + kInterval;
   PGDUET_ASSIGN_OR_RETURN(const int64_t old, RemoveOld(connection));
-  if (old > 0) {
-    metrics_.ConflictsRemoved("age", old);
-    counted_range_.clear();
-  }
+  if (old > 0) metrics_.ConflictsRemoved("age", old);
   PGDUET_RETURN_IF_ERROR(Count(connection));
   PGDUET_ASSIGN_OR_RETURN(const int64_t excess, RemoveExcess(connection));
   if (excess > 0) metrics_.ConflictsRemoved("count", excess);
   if (old >= kAtOnce || excess >= kAtOnce) due_ = now + kBusyInterval;
-  return Count(connection);
+  return Tell(connection);
 }
 
 absl::StatusOr<int64_t> ConflictRetention::RemoveOld(PgConnection& connection) {
@@ -49,10 +48,13 @@ absl::StatusOr<int64_t> ConflictRetention::RemoveOld(PgConnection& connection) {
           RemoveSql("logged_at < statement_timestamp() - make_interval(secs => $2::float8)",
                     "logged_at"),
           {std::to_string(kAtOnce), std::to_string(absl::ToInt64Seconds(limits_.keep))}));
+  rows_ -= removed.affected();
   return removed.affected();
 }
 
 absl::StatusOr<int64_t> ConflictRetention::RemoveExcess(PgConnection& connection) {
+  // Somebody may have deleted entries: nothing is removed on a guess.
+  if (rows_ > limits_.max_rows) PGDUET_RETURN_IF_ERROR(CountAll(connection));
   int64_t excess = std::min(rows_ - limits_.max_rows, kAtOnce);
   int64_t removed = 0;
   for (const char* condition : {"(dismissed_at IS NOT NULL OR undone_at IS NOT NULL)", "true"}) {
@@ -62,23 +64,40 @@ absl::StatusOr<int64_t> ConflictRetention::RemoveExcess(PgConnection& connection
     removed += gone.affected();
     excess -= gone.affected();
   }
-  if (removed > 0) counted_range_.clear();
+  rows_ -= removed;
   return removed;
 }
 
-// Counting a large table is work; the two ends of its index are not.
+// Counting a large table is work: how long it takes says how soon the next count is due. Meanwhile
+// what is new is added.
 absl::Status ConflictRetention::Count(PgConnection& connection) {
+  if (absl::Now() >= count_due_) return CountAll(connection);
   PGDUET_ASSIGN_OR_RETURN(
-      const PgResult ends,
-      connection.Query("SELECT concat_ws(' ', min(id), max(id)), "
-                       "pg_total_relation_size('pgduet.conflict') FROM pgduet.conflict"));
-  if (counted_range_ != ends.Text(0, 0) || ends.Text(0, 0).empty()) {
-    PGDUET_ASSIGN_OR_RETURN(const PgResult count,
-                            connection.Query("SELECT count(*) FROM pgduet.conflict"));
-    rows_ = count.Int(0, 0);
-    counted_range_ = ends.Text(0, 0);
-  }
-  metrics_.ConflictLog(rows_, ends.Int(0, 1));
+      const PgResult added,
+      connection.Query("SELECT count(*), coalesce(max(id), $1::bigint) FROM pgduet.conflict WHERE "
+                       "id > $1::bigint",
+                       {std::to_string(counted_to_)}));
+  rows_ += added.Int(0, 0);
+  counted_to_ = added.Int(0, 1);
+  return absl::OkStatus();
+}
+
+absl::Status ConflictRetention::CountAll(PgConnection& connection) {
+  const absl::Time began = absl::Now();
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult all,
+      connection.Query("SELECT count(*), coalesce(max(id), 0) FROM pgduet.conflict"));
+  rows_ = all.Int(0, 0);
+  counted_to_ = all.Int(0, 1);
+  const absl::Time now = absl::Now();
+  count_due_ = now + kCountShare * (now - began);
+  return absl::OkStatus();
+}
+
+absl::Status ConflictRetention::Tell(PgConnection& connection) {
+  PGDUET_ASSIGN_OR_RETURN(const PgResult size,
+                          connection.Query("SELECT pg_total_relation_size('pgduet.conflict')"));
+  metrics_.ConflictLog(rows_, size.Int(0, 0));
   return absl::OkStatus();
 }
 

@@ -33,12 +33,15 @@ class ConflictRetention {
   absl::StatusOr<int64_t> RemoveOld(PgConnection& connection);
   absl::StatusOr<int64_t> RemoveExcess(PgConnection& connection);
   absl::Status Count(PgConnection& connection);
+  absl::Status CountAll(PgConnection& connection);
+  absl::Status Tell(PgConnection& connection);
 
   const ConflictLogLimits limits_;
   ApplyMetrics& metrics_;
   absl::Time due_ = absl::InfinitePast();
-  std::string counted_range_;  // lowest and highest id at the last count: while they stay, it holds
-  int64_t rows_ = 0;
+  int64_t rows_ = 0;        // as counted, with what was added and removed here since
+  int64_t counted_to_ = 0;  // highest id of that
+  absl::Time count_due_ = absl::InfinitePast();
 };
 
 }  // namespace pgduet
