@@ -40,8 +40,9 @@ class Housekeeper {
   absl::Status Round(absl::Time now);
   absl::Status Sample(bool store);
   absl::Status CloseTime(bool flush);
-  absl::Status RemoveStableTombstones();
-  absl::Status RemoveTombstonesOf(Rank origin, const Position& stable);
+  // Whether there is more to remove than was removed at once.
+  absl::StatusOr<bool> RemoveStableTombstones();
+  absl::StatusOr<int> RemoveTombstonesOf(Rank origin, const Position& stable);
   void ForgetRemoved(Lsn flushed);
   absl::Status RemoveSettledStates(absl::Time now);
   absl::Status CountSiblings();
@@ -75,7 +76,7 @@ class Housekeeper {
     Lsn written;
   };
   std::deque<Removed> removed_;
-  absl::Time tombstones_at_ = absl::InfinitePast();
+  absl::Time tombstones_due_ = absl::InfinitePast();
   absl::Time trimmed_at_ = absl::InfinitePast();
   absl::Time states_due_ = absl::InfinitePast();
   absl::Time stored_at_ = absl::InfinitePast();

@@ -66,8 +66,9 @@ absl::Status Sweep::LookForCohort(PgConnection& connection) {
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult look,
       connection.Query(
+          // In the index's order, or a table that was not analysed yet is read whole.
           "SELECT pg_current_snapshot(), (SELECT count(*) FROM (SELECT FROM pgduet.tombstone "
-          "WHERE unswept IS NOT NULL LIMIT 100000) m)"));
+          "WHERE unswept IS NOT NULL ORDER BY unswept LIMIT 100000) m)"));
   metrics_.UnsweptTombstones(static_cast<size_t>(look.Int(0, 1)));
   if (look.Int(0, 1) > 0) snapshot_ = look.Text(0, 0);
   return absl::OkStatus();

@@ -124,6 +124,18 @@ class TestTwoRegions:
             assert b.sql("SELECT count(*) FROM pgduet.tombstone") == [(1,)]
         wait_no_tombstones(group)
 
+    def test_tombstones_go_and_nobody_reads_their_whole_table_for_it(self, group):
+        """By its index, analysed or not: what goes must not cost more when more is there."""
+        a, rows = group["a"], 60_000
+        told = "SELECT n_tup_del, seq_tup_read FROM pg_stat_user_tables WHERE relid = 'pgduet.tombstone'::regclass"
+        a.sql("ALTER TABLE pgduet.tombstone SET (autovacuum_enabled = off)")
+        [(removed, read)] = a.sql(told)
+        a.sql(f"INSERT INTO item SELECT i, 'x' FROM generate_series(100001, {100_000 + rows}) i")
+        a.sql("DELETE FROM item WHERE id > 100000")
+        wait_until(lambda: a.sql(told)[0][0] >= removed + rows, "the tombstones to go")
+        assert a.sql(told)[0][1] < read + rows
+        assert_same_items(group)
+
     def test_a_local_delete_between_two_transactions_of_a_backlog_is_decided_alike(self, group):
         a, b = group["a"], group["b"]
         a.sql("INSERT INTO item VALUES (10, 'lock')")
