@@ -34,14 +34,17 @@ def drain(system, count, prepare=None):
 
 
 def _wait_prepared(system):
-    """What was prepared is carried, and read from every WAL: none of it is part of the backlog."""
+    """What was prepared is carried, and read from every WAL: none of it is part of the backlog. A checkpoint writes what lets a slot
+    restart behind it."""
     system.origin.sql(f"INSERT INTO {DONE} VALUES ({_PREPARED})")
     for side in system.targets:
         _wait_for_row(system, side, DONE, _PREPARED)
     for side in system.sides:
         written = side.sql("SELECT pg_current_wal_insert_lsn()::text")[0]
-        wait_until(lambda: not side.sql("SELECT 1 FROM pg_replication_slots WHERE confirmed_flush_lsn < %s::pg_lsn", written), "the WAL to be read",
-                   timeout=_PATIENCE)
+        side.sql("CHECKPOINT")
+        for place in ("confirmed_flush_lsn", "restart_lsn"):
+            wait_until(lambda: not side.sql(f"SELECT 1 FROM pg_replication_slots WHERE {place} < %s::pg_lsn", written), "the WAL to be read",
+                       timeout=_PATIENCE)
 
 
 def _drained(system, count):
