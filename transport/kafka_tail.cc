@@ -78,7 +78,11 @@ class TailReader {
         KafkaConf conf,
         NewKafkaConf(
             options_.kafka,
-            {{"fetch.error.backoff.ms", "20"}, {"queued.max.messages.kbytes", "16384"}},
+            // After the last record of a range the consumer asks for more, and the next range waits
+            // behind that question: half a second by default.
+            {{"fetch.error.backoff.ms", "20"},
+             {"fetch.wait.max.ms", "10"},
+             {"queued.max.messages.kbytes", "16384"}},
             {{"auto.offset.reset", "error"},
              {"check.crcs", "true"},
              {"enable.auto.commit", "false"},
