@@ -143,20 +143,21 @@ absl::Status CaptureRun::CheckSystem() {
   }
   if (system.timeline == options_.timeline || options_.position_is_slot) return absl::OkStatus();
   PGDUET_ASSIGN_OR_RETURN(switched_, stream_->SwitchPoint(system.timeline, options_.timeline));
-  LogInfo("capture", "timeline changed",
-          {{"timeline", std::to_string(system.timeline)}, {"switch", switched_->ToString()}});
   return absl::OkStatus();
 }
 
 absl::Status CaptureRun::CheckTimeline() const {
-  if (!switched_ || (switched_->valid() && last_published_.commit_lsn <= *switched_))
-    return absl::OkStatus();
-  return NamedError(
-      absl::StatusCode::kDataLoss, "timeline_diverged",
-      fmt::format(
-          "peers hold transactions that this server lost at a failover: switch={} published={}",
-          switched_->ToString(), last_published_.commit_lsn.ToString()),
-      "See docs/operations/errors.md: the lost transactions can be taken back from the topic.");
+  if (!switched_) return absl::OkStatus();
+  if (!switched_->valid() || last_published_.commit_lsn > *switched_) {
+    return NamedError(
+        absl::StatusCode::kDataLoss, "timeline_diverged",
+        fmt::format(
+            "peers hold transactions that this server lost at a failover: switch={} published={}",
+            switched_->ToString(), last_published_.commit_lsn.ToString()),
+        "See docs/operations/errors.md: the lost transactions can be taken back from the topic.");
+  }
+  LogInfo("capture", "timeline changed", {{"switch", switched_->ToString()}});
+  return absl::OkStatus();
 }
 
 absl::Status CaptureRun::Work() {
