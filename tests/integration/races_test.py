@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from harness.waiting import wait_until
+from harness.waiting import TimedOut, wait_until
 
 SCHEMA = "CREATE TABLE item (id int PRIMARY KEY, tag text)"
 TABLES = ["public.item"]
@@ -155,6 +155,27 @@ class TestTwoRegions:
             wait_applied(group, "a", "b")
         assert_same_items(group)
         assert 11 not in [id for id, _ in a.rows("item")]
+
+    def test_a_row_that_came_back_over_a_local_delete_goes_once_capture_has_read_the_delete(self, group):
+        """The peer has the delete by a stream of its own, which is ahead: the regions differ although each other's markers are there."""
+        a, b = group["a"], group["b"]
+        group.wait_converged()
+        logged = len(b.conflicts("item"))
+        with decoder_stopped(b):
+            with group.paused():
+                a.sql("INSERT INTO item VALUES (13, 'older')")
+                b.sql("INSERT INTO item VALUES (13, 'b')")
+                b.sql("DELETE FROM item WHERE id = 13")
+            group.wait_for_markers(group.mark())
+            assert (a.rows("item WHERE id = 13"), b.rows("item WHERE id = 13")) == ([], [(13, "older")])
+            with pytest.raises(AssertionError, match=r"only in b: \(13,older\) written 20"):
+                group.assert_equal("public.item")
+            with pytest.raises(TimedOut):
+                group.wait_decoded(timeout=0.5)
+        group.assert_converged("public.item")
+        assert b.rows("item WHERE id = 13") == []
+        [replayed] = b.conflicts("item")[logged:]
+        assert (replayed["decision"], replayed["remote_region"]) == ("keep_local", "a"), replayed
 
     def test_a_backlog_is_applied_in_batches(self, group):
         a, b = group["a"], group["b"]
