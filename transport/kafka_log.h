@@ -73,7 +73,9 @@ class KafkaLogWriter : public LogWriter {
   void Delivered(const rd_kafka_message_t& message);
   void Failed(absl::Status status);
   void CloseNext();
+  bool IsNextSmall() const;
   size_t OnTheirWayMax() const;
+  bool Gathers() const;
   absl::Status Send();
   void HearTheCause();
 
@@ -87,7 +89,9 @@ class KafkaLogWriter : public LogWriter {
   std::deque<Message> pending_;
   std::deque<Message> full_;
   RecordPack next_;
-  size_t queued_bytes_ = 0;  // of pending_ and full_
+  size_t queued_bytes_ = 0;    // of pending_ and full_
+  uint32_t sent_records_ = 0;  // of the last message
+  absl::Time sent_at_ = absl::InfinitePast();
   uint64_t appended_ = 0;
   uint64_t durable_ = 0;
   bool broker_up_ = true;

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <absl/time/clock.h>
 #include <fmt/format.h>
 
@@ -16,6 +18,11 @@ constexpr size_t kOnTheirWayMax = 5;
 // Of messages that are not full. A request costs the broker and both clients far more than a record
 // does; on busy processors that is what records wait for.
 constexpr size_t kSmallOnTheirWayMax = 2;
+// Where one message held so many records somebody catches up: the next one that is not full leaves
+// this much later. At the rates where that happens it holds ten times as many then, and two
+// milliseconds are what records wait for a processor anyway.
+constexpr uint32_t kManyRecords = 16;
+constexpr absl::Duration kGatherTime = absl::Milliseconds(2);
 
 bool IsLost(const absl::Status& status) { return ErrorName(status) == "log_writer_lost"; }
 
@@ -90,10 +97,12 @@ void KafkaLogWriter::CloseNext() {
 
 // As many as may be on their way; the rest gathers in the next message meanwhile.
 absl::Status KafkaLogWriter::Send() {
-  while (status_.ok() && HoldsBack() && pending_.size() < OnTheirWayMax()) {
+  while (status_.ok() && HoldsBack() && pending_.size() < OnTheirWayMax() && !Gathers()) {
     if (full_.empty()) CloseNext();
     pending_.push_back(std::move(full_.front()));
     full_.pop_front();
+    sent_records_ = pending_.back().records;
+    sent_at_ = absl::Now();
     std::string& payload = pending_.back().bytes;
     if (rd_kafka_produce(topic_.get(), 0, /*msgflags=*/0, payload.data(), payload.size(), nullptr,
                          0, nullptr) != 0) {
@@ -105,14 +114,22 @@ absl::Status KafkaLogWriter::Send() {
   return status_;
 }
 
+bool KafkaLogWriter::IsNextSmall() const {
+  return full_.empty() && next_.bytes() < kPackBytesTarget;
+}
+
 size_t KafkaLogWriter::OnTheirWayMax() const {
-  const bool small = full_.empty() && next_.bytes() < kPackBytesTarget;
-  return small ? kSmallOnTheirWayMax : kOnTheirWayMax;
+  return IsNextSmall() ? kSmallOnTheirWayMax : kOnTheirWayMax;
+}
+
+bool KafkaLogWriter::Gathers() const {
+  return IsNextSmall() && sent_records_ >= kManyRecords && absl::Now() - sent_at_ < kGatherTime;
 }
 
 absl::Status KafkaLogWriter::Wait(absl::Duration timeout) {
   const bool was_ok = status_.ok();
   (void)Send();
+  if (Gathers()) timeout = std::min(timeout, kGatherTime);
   // Serves what has arrived, or waits for the first event: a delivery, or an error.
   rd_kafka_poll(handle_.get(), was_ok ? ToMilliseconds(timeout) : 0);
   if (was_ok && IsLost(status_)) HearTheCause();

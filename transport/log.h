@@ -32,10 +32,10 @@ struct LogTail {
 class LogWriter {
  public:
   virtual ~LogWriter() = default;
-  // OK: queued in order, not yet durable; on its way at the latest with the next Wait(), which
-  // sends what has been appended since the last one together. ResourceExhausted: the queue is full;
-  // Wait() and try again. Unavailable: the log was lost, with what was not durable; make a new
-  // writer and continue from its tail.
+  // OK: queued in order, not yet durable; on its way with the next Wait(), which sends what has
+  // been appended since the last one together, or soon after (HoldsBack). ResourceExhausted: the
+  // queue is full; Wait() and try again. Unavailable: the log was lost, with what was not durable;
+  // make a new writer and continue from its tail.
   virtual absl::Status Append(std::string record) = 0;
   // Sends what was appended, and serves the log's own work for at most this long; returns early
   // when something became durable.

@@ -72,6 +72,26 @@ TEST_F(KafkaLogTest, RecordsAppendedTogetherShareAMessage) {
 }
 
 // The reader holds the message that its last record came in.
+TEST_F(KafkaLogTest, AFewRecordsBehindMessagesOfManyAreHeldBackForAMomentOnly) {
+  CreateTopic();
+  auto writer = NewWriter();
+  uint64_t sequence = 0;
+  for (int message = 0; message < 5; ++message) {
+    for (int record = 0; record < 50; ++record)
+      ASSERT_TRUE(writer->Append(EncodeRecord(SampleTransaction(++sequence))[0]).ok());
+    ASSERT_TRUE(writer->Wait(absl::ZeroDuration()).ok());
+  }
+  ASSERT_TRUE(writer->Append(EncodeRecord(SampleTransaction(++sequence))[0]).ok());
+  // Nobody calls it in vain: a Wait() of any length comes back in time to send them.
+  for (int wait = 0; wait < 100 && writer->DurableCount() < sequence; ++wait)
+    ASSERT_TRUE(writer->Wait(kPatience).ok());
+  EXPECT_EQ(writer->DurableCount(), sequence);
+  EXPECT_FALSE(writer->HoldsBack());
+  auto reader = NewReader(-1);
+  for (uint64_t i = 1; i <= sequence; ++i)
+    EXPECT_EQ(NextOf(*reader).bytes, EncodeRecord(SampleTransaction(i))[0]);
+}
+
 TEST_F(KafkaLogTest, AReaderThatHasReadEnds) {
   CreateTopic();
   auto writer = NewWriter();
