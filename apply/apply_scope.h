@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -90,6 +91,8 @@ struct ApplyScope {
   const ForeignKeyWatch* foreign_keys = nullptr;  // null: nobody looks for orphans
   LockPatience decoder_patience = {};
   TargetClock* clock = nullptr;  // of the session; hears what the transaction has asked
+  // What the session's thread does while the server works; null: it waits.
+  const std::function<void()>* meanwhile = nullptr;
 
   // The table may have parked rows, and is ours alone until the transaction's end.
   bool Crowded(const TargetTable& table) const { return hold != nullptr && hold->Alone(table.oid); }

@@ -73,13 +73,16 @@ absl::Status ApplyTransaction::Begin(const RecordHeader& last, CommitTime stamp)
       .status();
 }
 
-absl::Status ApplyTransaction::Apply(const std::vector<ApplyUnit>& units) {
-  return NoteCollision(ApplyUnits(units));
+absl::Status ApplyTransaction::Apply(const std::vector<ApplyUnit>& units,
+                                     std::vector<Segment> segments) {
+  return NoteCollision(ApplyUnits(units, std::move(segments)));
 }
 
-absl::Status ApplyTransaction::ApplyUnits(const std::vector<ApplyUnit>& units) {
-  PGDUET_ASSIGN_OR_RETURN(std::vector<Segment> segments,
-                          GroupChanges(units, scope_.catalog, grouping_));
+absl::Status ApplyTransaction::ApplyUnits(const std::vector<ApplyUnit>& units,
+                                          std::vector<Segment> segments) {
+  if (segments.empty() || grouping_ != Grouping::kByKey) {
+    PGDUET_ASSIGN_OR_RETURN(segments, GroupChanges(units, scope_.catalog, grouping_));
+  }
   const Grouping grouping = grouping_;
   PGDUET_RETURN_IF_ERROR(HoldTables(segments, units.size()));
   if (grouping_ != grouping) {
@@ -240,7 +243,8 @@ absl::Status ApplyTransaction::DecideSegment(const Segment& segment,
   if (grouping_ == Grouping::kByKey) {
     SetPath set_path(scope_, units, units.front().vector, inserted_, counts_);
     PGDUET_RETURN_IF_ERROR(set_path.Queue(segment));
-    PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
+    PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results,
+                            scope_.pipeline.Run(scope_.meanwhile));
     PGDUET_RETURN_IF_ERROR(set_path.Copy(segment));
     PGDUET_ASSIGN_OR_RETURN(left, set_path.Collect(segment, results));
   } else {

@@ -39,14 +39,15 @@ class ApplyTransaction {
   // Aborted/decoder_behind: roll back, await the barrier without locks, and apply again.
   // Aborted/clock_behind, of Commit: the clock was not past the stamp; wait until it is.
   // Aborted/parked_rows: several transactions, and a table with parked rows: apply each by itself.
-  absl::Status Apply(const std::vector<ApplyUnit>& units);
+  // `segments`: the units grouped by key, when that was done before; else empty.
+  absl::Status Apply(const std::vector<ApplyUnit>& units, std::vector<Segment> segments = {});
   absl::Status Commit(const RecordHeader& last, int64_t log_offset, const AppliedVector& vector);
   void Rollback();
 
   const ApplyCounts& counts() const { return counts_; }
 
  private:
-  absl::Status ApplyUnits(const std::vector<ApplyUnit>& units);
+  absl::Status ApplyUnits(const std::vector<ApplyUnit>& units, std::vector<Segment> segments);
   // Which of several transactions writes which row, as far as nothing stands in its way (else the
   // row path says).
   void ListMembers(const std::vector<Segment>& segments, const std::vector<ApplyUnit>& units);

@@ -20,9 +20,6 @@ namespace {
 constexpr int kAttemptsMax = 10;
 constexpr int kUniqueRacesMax = 5;
 constexpr absl::Duration kIdleRound = absl::Milliseconds(100);
-// A transaction that has waited this long in the queue is a backlog: then it is worth a flush to be
-// allowed to batch it.
-constexpr absl::Duration kBacklog = absl::Milliseconds(20);
 
 bool IsConstraint(const absl::Status& status) { return SqlState(status).starts_with("23"); }
 
@@ -79,6 +76,10 @@ absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader
                       applied_);
   pump_ = std::make_unique<LogPump>(std::move(reader), std::move(stream),
                                     shared_.options.queue_bytes_max, origin);
+  batches_ = std::make_unique<BatchCollector>(
+      *pump_, rule_, shared_.applied, shared_.identity.rank, *catalog_,
+      BatchCollector::Limits{.transactions = shared_.options.batch_transactions_max,
+                             .bytes = shared_.options.batch_bytes_max});
   return absl::OkStatus();
 }
 
@@ -141,17 +142,16 @@ absl::Status OriginSession::Work(Grouping grouping, bool after_refusal,
       PGDUET_RETURN_IF_ERROR(WaitAtMark());
       continue;
     }
-    std::vector<Pending> batch;
+    ApplyBatch batch;
     PGDUET_RETURN_IF_ERROR(CollectBatch(batch));
     shared_.metrics.QueueBytes(shared_.options.origin, pump_->queued_bytes());
     if (!batch.empty()) {
       gathers_ = false;
-      PGDUET_RETURN_IF_ERROR(
-          hold_back_.Wait(*session_, batch.back().chunks.front().vector, HighestTime(batch)));
+      PGDUET_RETURN_IF_ERROR(hold_back_.Wait(*session_, batch.units.back().vector, batch.highest));
       shared_.set_state("running");
-      const bool large = !batch.back().complete;
-      PGDUET_RETURN_IF_ERROR(RefusedStatement(large ? ApplyLarge(std::move(batch.back()), grouping)
-                                                    : ApplyBatch(std::move(batch), grouping)));
+      PGDUET_RETURN_IF_ERROR(RefusedStatement(batch.large ? ApplyLarge(std::move(batch), grouping)
+                                                          : ApplyWhole(batch, grouping)));
+      applied_batch_ = std::move(batch);
       grouping = Grouping::kByKey;
     } else {
       shared_.set_state("running");
@@ -162,86 +162,15 @@ absl::Status OriginSession::Work(Grouping grouping, bool after_refusal,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<LogPump::Item>> OriginSession::NextItem(absl::Duration timeout) {
-  std::optional<LogPump::Item> item = std::exchange(pushed_back_, std::nullopt);
-  if (!item) item = timeout > absl::ZeroDuration() ? pump_->Pop(timeout) : pump_->TryPop();
-  if (item && !item->status.ok()) return item->status;
-  return item;
-}
-
-// What has just arrived is applied alone, a backlog is batched.
-bool OriginSession::MayJoin(CommitTime highest, const LogPump::Item& item) {
-  const Record& record = item.event.record;
-  if (!rule_.Joins(record.batch)) return false;
-  highest = std::max(highest, record.header.commit_time);
-  if (rule_.Closed(highest)) return true;
-  const bool waits_for_ours = highest > shared_.applied.ClosedTime(shared_.identity.rank);
-  if (waits_for_ours && absl::Now() - item.read_at > kBacklog) shared_.applied.WantClosedTime();
-  return false;
-}
-
-// A batch never waits to fill: it takes what has arrived. Only after a refusal it takes all that
-// comes: the value may have been corrected at its origin since, and changes of one row in one batch
-// are applied as their result.
-absl::Status OriginSession::CollectBatch(std::vector<Pending>& batch) {
-  size_t bytes = 0, rows = 0;
-  CommitTime highest = kOldestTime;
-  while (!IsFull(batch, bytes, rows)) {
-    absl::StatusOr<std::optional<LogPump::Item>> item =
-        NextItem(batch.empty() || gathers_ ? kIdleRound : absl::ZeroDuration());
-    if (!item.ok()) {
-      if (batch.empty()) return item.status();
-      // What arrived before the error is applied first; the error comes again.
-      pushed_back_ = LogPump::Item{.status = item.status()};
-      return absl::OkStatus();
-    }
-    if (!item->has_value()) return absl::OkStatus();
-    const bool heartbeat = (*item)->event.kind == StreamEventKind::kHeartbeat;
-    const bool notice = (*item)->event.kind == StreamEventKind::kNotice;
-    const bool large = !heartbeat && !notice && !(*item)->event.record.header.last;
-    if (heartbeat && gathers_ && !batch.empty()) continue;  // the next one says more
-    if (!batch.empty() && (heartbeat || notice || large || !MayJoin(highest, **item))) {
-      pushed_back_ = *std::move(item);
-      return absl::OkStatus();
-    }
-    if (notice) return Notice(**item);
-    if (heartbeat) {
-      PGDUET_RETURN_IF_ERROR(Heartbeat(**item));
-      if (!pushed_back_ && pump_->queued_bytes() == 0) return absl::OkStatus();
-      continue;
-    }
-    bytes += (*item)->bytes;
-    rows += (*item)->event.record.batch.changes.size();
-    highest = std::max(highest, (*item)->event.record.header.commit_time);
-    PGDUET_RETURN_IF_ERROR(Take(**std::move(item), batch));
-    if (large) return absl::OkStatus();
+absl::Status OriginSession::CollectBatch(ApplyBatch& batch) {
+  while (true) {
+    PGDUET_ASSIGN_OR_RETURN(std::optional<LogPump::Item> event,
+                            batches_->Collect(batch, kIdleRound, gathers_));
+    if (!event) return absl::OkStatus();
+    if (event->event.kind == StreamEventKind::kNotice) return Notice(*event);
+    PGDUET_RETURN_IF_ERROR(Heartbeat(*event));
+    if (!batches_->HasMore()) return absl::OkStatus();
   }
-  return absl::OkStatus();
-}
-
-bool OriginSession::IsFull(const std::vector<Pending>& batch, size_t bytes, size_t rows) const {
-  if (batch.empty()) return false;
-  return !batch.back().joins || batch.size() >= shared_.options.batch_transactions_max ||
-         bytes >= shared_.options.batch_bytes_max || !rule_.MayList(rows);
-}
-
-absl::Status OriginSession::Take(LogPump::Item item, std::vector<Pending>& batch) {
-  Record& record = item.event.record;
-  if (record.header.chunk != 0) {
-    return NamedError(absl::StatusCode::kInternal, "chunk_out_of_step",
-                      "a chunk came without the beginning of its transaction");
-  }
-  Pending pending{.chunks = {},
-                  .last = record.header,
-                  .offset = item.event.offset,
-                  .bytes = item.bytes,
-                  .read_at = item.read_at,
-                  .complete = record.header.last,
-                  .joins = rule_.Joins(record.batch)};
-  pending.chunks.push_back(
-      {.header = record.header, .vector = record.vector, .batch = std::move(record.batch)});
-  batch.push_back(std::move(pending));
-  return absl::OkStatus();
 }
 
 absl::Status OriginSession::Heartbeat(LogPump::Item& item) {
@@ -302,14 +231,6 @@ absl::Status OriginSession::WaitAtMark() {
   return ReportDurable();
 }
 
-// Commit times can run backwards against the order of the commits: the last one of a batch need not
-// be the highest.
-CommitTime OriginSession::HighestTime(const std::vector<Pending>& batch) {
-  CommitTime highest = kOldestTime;
-  for (const Pending& one : batch) highest = std::max(highest, one.last.commit_time);
-  return highest;
-}
-
 absl::Status OriginSession::Retrying(const std::function<absl::Status(Grouping)>& attempt,
                                      Grouping grouping) {
   absl::Status status;
@@ -339,54 +260,59 @@ absl::Status OriginSession::Retrying(const std::function<absl::Status(Grouping)>
   return status;
 }
 
-absl::Status OriginSession::ApplyBatch(std::vector<Pending> batch, Grouping first_grouping) {
-  std::vector<ApplyUnit> units;
-  for (Pending& pending : batch) units.push_back(std::move(pending.chunks.front()));
-  const absl::Status status =
-      ApplyTogether(units, batch.back(), HighestTime(batch), first_grouping);
+absl::Status OriginSession::ApplyWhole(ApplyBatch& batch, Grouping grouping) {
+  std::vector<ApplyUnit>& units = batch.units;
+  const auto last = [&](size_t index) {
+    return Last{units[index].header, units[index].vector, batch.arrivals[index]};
+  };
+  const absl::Status status = ApplyTogether(units, std::move(batch.segments),
+                                            last(units.size() - 1), batch.highest, grouping);
   if (ErrorName(status) != "parked_rows") return status;
-  for (size_t index = 0; index < batch.size(); ++index) {
+  for (size_t index = 0; index < units.size(); ++index) {
+    const Last one = last(index);
     std::vector<ApplyUnit> alone;
     alone.push_back(std::move(units[index]));
     PGDUET_RETURN_IF_ERROR(
-        ApplyTogether(alone, batch[index], batch[index].last.commit_time, Grouping::kOneByOne));
+        ApplyTogether(alone, {}, one, one.header.commit_time, Grouping::kOneByOne));
   }
   return absl::OkStatus();
 }
 
-absl::Status OriginSession::ApplyTogether(const std::vector<ApplyUnit>& units, const Pending& last,
+absl::Status OriginSession::ApplyTogether(const std::vector<ApplyUnit>& units,
+                                          std::vector<Segment> segments, const Last& last,
                                           CommitTime highest, Grouping first_grouping) {
   const absl::Time apply_begin = absl::Now();
   return Retrying(
       [&](Grouping grouping) -> absl::Status {
         // For an attempt after clock_behind; else it is known to be past.
         PGDUET_RETURN_IF_ERROR(hold_back_.WaitForLikelyClock(*session_, highest));
-        ApplyTransaction transaction(Scope(), shared_.barrier, grouping, stop_);
-        PGDUET_RETURN_IF_ERROR(transaction.Begin(last.last, highest));
-        PGDUET_RETURN_IF_ERROR(transaction.Apply(units));
-        PGDUET_RETURN_IF_ERROR(transaction.Commit(last.last, last.offset, units.back().vector));
+        ApplyScope scope = Scope();
+        scope.meanwhile = &meanwhile_;
+        ApplyTransaction transaction(scope, shared_.barrier, grouping, stop_);
+        PGDUET_RETURN_IF_ERROR(transaction.Begin(last.header, highest));
+        PGDUET_RETURN_IF_ERROR(transaction.Apply(units, std::exchange(segments, {})));
+        PGDUET_RETURN_IF_ERROR(transaction.Commit(last.header, last.arrival.offset, last.vector));
         ApplyCounts counts = transaction.counts();
         counts.transactions = units.size();
-        Committed(last, counts, last.read_at, apply_begin);
-        shared_.applied.PeerSeen(shared_.options.origin, units.back().vector,
-                                 last.last.closed_time);
+        Committed(last, counts, apply_begin);
+        shared_.applied.PeerSeen(shared_.options.origin, last.vector, last.header.closed_time);
         return absl::OkStatus();
       },
       first_grouping);
 }
 
-absl::Status OriginSession::ApplyLarge(Pending first, Grouping grouping) {
+absl::Status OriginSession::ApplyLarge(ApplyBatch batch, Grouping grouping) {
   const absl::Time apply_begin = absl::Now();
+  std::vector<ApplyUnit> chunk = std::move(batch.units);
+  Last last{chunk.front().header, chunk.front().vector, batch.arrivals.front()};
   ApplyTransaction transaction(Scope(), shared_.barrier, grouping, stop_);
-  PGDUET_RETURN_IF_ERROR(transaction.Begin(first.last, first.last.commit_time));
-  const AppliedVector vector = first.chunks.front().vector;
-  std::vector<ApplyUnit> chunk = std::move(first.chunks);
+  PGDUET_RETURN_IF_ERROR(transaction.Begin(last.header, last.header.commit_time));
   while (true) {
     PGDUET_RETURN_IF_ERROR(transaction.Apply(chunk));
     if (chunk.front().header.last) break;
     chunk.clear();
     PGDUET_ASSIGN_OR_RETURN(std::optional<LogPump::Item> item,
-                            NextItem(shared_.options.stalled_run));
+                            batches_->NextChunk(shared_.options.stalled_run));
     if (stop_.stop_requested()) return absl::CancelledError("stopped inside a large transaction");
     if (!item) {
       // Its row locks must not make local writers wait for another region.
@@ -394,34 +320,35 @@ absl::Status OriginSession::ApplyLarge(Pending first, Grouping grouping) {
                         "a large transaction stopped coming; its locks are given back");
     }
     if (item->event.kind == StreamEventKind::kRestart || item->event.record.header.chunk == 0) {
-      pushed_back_ = std::move(item);
+      batches_->PutBack(*std::move(item));
       return absl::OkStatus();  // undone by the transaction's end of life
     }
     Record& record = item->event.record;
-    first.offset = item->event.offset;
-    first.last.last = record.header.last;
-    first.last.through_lsn = record.header.through_lsn;
-    chunk.push_back({.header = record.header, .vector = vector, .batch = std::move(record.batch)});
+    last.arrival.offset = item->event.offset;
+    last.header.last = record.header.last;
+    last.header.through_lsn = record.header.through_lsn;
+    chunk.push_back(
+        {.header = record.header, .vector = last.vector, .batch = std::move(record.batch)});
   }
-  PGDUET_RETURN_IF_ERROR(transaction.Commit(first.last, first.offset, vector));
+  PGDUET_RETURN_IF_ERROR(transaction.Commit(last.header, last.arrival.offset, last.vector));
   ApplyCounts counts = transaction.counts();
   counts.transactions = 1;
-  Committed(first, counts, first.read_at, apply_begin);
-  shared_.applied.PeerSeen(shared_.options.origin, vector, first.last.closed_time);
+  Committed(last, counts, apply_begin);
+  shared_.applied.PeerSeen(shared_.options.origin, last.vector, last.header.closed_time);
   return absl::OkStatus();
 }
 
-void OriginSession::Committed(const Pending& last, const ApplyCounts& counts, absl::Time read_at,
-                              absl::Time apply_begin) {
-  const RecordHeader& header = last.last;
+void OriginSession::Committed(const Last& last, const ApplyCounts& counts, absl::Time apply_begin) {
+  const RecordHeader& header = last.header;
+  const absl::Time read_at = last.arrival.read_at;
   applied_ = {.incarnation = header.incarnation,
               .sequence = header.sequence,
               .commit_lsn = header.commit_lsn,
               .commit_time = header.commit_time};
   in_effect_up_to_ = std::max(in_effect_up_to_, header.commit_time);
   shared_.applied.Advance(shared_.options.origin, applied_);
-  shared_.set_progress(applied_, last.offset, in_effect_up_to_);
-  durable_.Committed({.offset = last.offset, .through = header.through_lsn});
+  shared_.set_progress(applied_, last.arrival.offset, in_effect_up_to_);
+  durable_.Committed({.offset = last.arrival.offset, .through = header.through_lsn});
   const absl::Time now = absl::Now();
   WarnOutOfRange(counts, now);
   const auto seconds = [](absl::Duration duration) { return absl::ToDoubleSeconds(duration); };

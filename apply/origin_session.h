@@ -1,9 +1,9 @@
 // One connected stretch of applying one origin: from the database's record of progress until
 // something fails.
 //
-// Collects what has arrived into a batch (groups of two) or takes one transaction, holds it until
-// its causes are here and the clock has passed it, and applies it. A transaction larger than one
-// chunk is applied as its chunks come. One thread.
+// Takes a batch or one transaction, holds it until its causes are here and the clock has passed it,
+// and applies it; the next batch is collected while the server works. A transaction larger than
+// one chunk is applied as its chunks come. One thread.
 #pragma once
 
 #include <memory>
@@ -11,6 +11,7 @@
 #include <stop_token>
 #include <vector>
 
+#include "apply/batch_collector.h"
 #include "apply/batch_rule.h"
 #include "apply/closed_time.h"
 #include "apply/durable_progress.h"
@@ -61,32 +62,23 @@ class OriginSession {
   void Cancel() { session_->Cancel(); }
 
  private:
-  struct Pending {  // a complete transaction, or the first chunk of a large one
-    std::vector<ApplyUnit> chunks;
-    RecordHeader last;
-    int64_t offset = 0;
-    size_t bytes = 0;
-    absl::Time read_at;
-    bool complete = false;
-    bool joins = false;  // may be one of several
+  // The last transaction of what is applied together.
+  struct Last {
+    RecordHeader header;
+    AppliedVector vector;
+    ApplyBatch::Arrival arrival;
   };
   absl::Status LoadProgress(int64_t& next_offset);
-  absl::StatusOr<std::optional<LogPump::Item>> NextItem(absl::Duration timeout);
-  absl::Status CollectBatch(std::vector<Pending>& batch);
-  absl::Status Take(LogPump::Item item, std::vector<Pending>& batch);
+  absl::Status CollectBatch(ApplyBatch& batch);
   absl::Status Heartbeat(LogPump::Item& item);
   absl::Status Notice(const LogPump::Item& item);
   absl::Status WaitAtMark();
-  bool MayJoin(CommitTime highest, const LogPump::Item& item);
-  bool IsFull(const std::vector<Pending>& batch, size_t bytes, size_t rows) const;
-  static CommitTime HighestTime(const std::vector<Pending>& batch);
-  absl::Status ApplyBatch(std::vector<Pending> batch, Grouping grouping);
-  absl::Status ApplyTogether(const std::vector<ApplyUnit>& units, const Pending& last,
-                             CommitTime highest, Grouping grouping);
-  absl::Status ApplyLarge(Pending first, Grouping grouping);
+  absl::Status ApplyWhole(ApplyBatch& batch, Grouping grouping);
+  absl::Status ApplyTogether(const std::vector<ApplyUnit>& units, std::vector<Segment> segments,
+                             const Last& last, CommitTime highest, Grouping grouping);
+  absl::Status ApplyLarge(ApplyBatch batch, Grouping grouping);
   absl::Status Retrying(const std::function<absl::Status(Grouping)>& attempt, Grouping grouping);
-  void Committed(const Pending& last, const ApplyCounts& counts, absl::Time read_at,
-                 absl::Time apply_begin);
+  void Committed(const Last& last, const ApplyCounts& counts, absl::Time apply_begin);
   void WarnOutOfRange(const ApplyCounts& counts, absl::Time now);
   absl::Status ReportDurable();
   ApplyScope Scope();
@@ -100,8 +92,13 @@ class OriginSession {
   std::unique_ptr<TargetCatalog> catalog_;
   std::unique_ptr<TargetSession> session_;
   std::unique_ptr<LogPump> pump_;
+  std::unique_ptr<BatchCollector> batches_;
+  ApplyBatch applied_batch_;  // freed while the server works on the next
+  const std::function<void()> meanwhile_ = [this] {
+    applied_batch_ = {};
+    batches_->CollectAhead();
+  };
   bool gathers_ = false;
-  std::optional<LogPump::Item> pushed_back_;
   Position applied_;
   DurableProgress durable_;
   absl::Time out_of_range_warned_ = absl::InfinitePast();

@@ -64,10 +64,11 @@ absl::StatusOr<PGresult*> PgPipeline::NextResult() {
   return PQgetResult(raw);
 }
 
-absl::StatusOr<std::vector<PgResult>> PgPipeline::Run() {
+absl::StatusOr<std::vector<PgResult>> PgPipeline::Run(const std::function<void()>* meanwhile) {
   PGconn* raw = connection_->raw();
   if (PQpipelineSync(raw) != 1) return connection_->ConnectionStatus();
   if (PQflush(raw) != 0) return connection_->ConnectionStatus();
+  if (meanwhile != nullptr) (*meanwhile)();
 
   const std::vector<Answer> expected = std::exchange(queued_, {});
   const std::vector<std::string> prepared_now = std::exchange(prepared_since_run_, {});

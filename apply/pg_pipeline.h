@@ -49,8 +49,9 @@ class PgPipeline {
   }
 
   // Sends what is queued, with a sync point, and waits for all answers. One result for each Add
-  // since the last Run. An error is the first one that the server raised.
-  absl::StatusOr<std::vector<PgResult>> Run();
+  // since the last Run. An error is the first one that the server raised. `meanwhile` is called
+  // once all is sent, while the server works; null: nothing.
+  absl::StatusOr<std::vector<PgResult>> Run(const std::function<void()>* meanwhile = nullptr);
 
   // One COPY ... FROM STDIN, which is not allowed in pipeline mode: leaves it, and enters it again.
   // Nothing may be queued. `next` puts the next piece of COPY's text format into the buffer (its
