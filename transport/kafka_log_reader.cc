@@ -65,10 +65,7 @@ absl::Status KafkaLogReader::Seek(int64_t offset) {
   records_.clear();
   next_record_ = 0;
   topic_seen_at_ = std::chrono::steady_clock::now();
-  int64_t begin = RD_KAFKA_OFFSET_BEGINNING;
-  if (offset >= 0) {
-    PGDUET_ASSIGN_OR_RETURN(begin, PlaceOf(offset));
-  }
+  PGDUET_ASSIGN_OR_RETURN(const int64_t begin, PlaceOf(offset));
   const auto error = rd_kafka_assign(handle_.get(), SinglePartition(options_.topic, begin).get());
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
   return KafkaStatus(error, fmt::format("assign a topic's partition: topic={}", options_.topic));
@@ -81,6 +78,9 @@ absl::StatusOr<int64_t> KafkaLogReader::PlaceOf(int64_t offset) {
   while (true) {
     PGDUET_ASSIGN_OR_RETURN(const Watermarks marks,
                             QueryWatermarks(handle_.get(), options_.kafka, options_.topic));
+    // By number: for "the beginning" librdkafka asks again, half a second after it knows the
+    // leader.
+    if (offset < 0) return marks.low;
     if (marks.low <= offset && offset <= marks.high) return std::max(marks.low, offset - 1);
     if (offset < marks.low || absl::Now() > deadline) {
       return PositionLost(fmt::format(
