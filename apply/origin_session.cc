@@ -149,7 +149,7 @@ absl::Status OriginSession::Work(Grouping grouping, bool after_refusal,
       gathers_ = false;
       PGDUET_RETURN_IF_ERROR(hold_back_.Wait(*session_, batch.units.back().vector, batch.highest));
       shared_.set_state("running");
-      PGDUET_RETURN_IF_ERROR(RefusedStatement(batch.large ? ApplyLarge(std::move(batch), grouping)
+      PGDUET_RETURN_IF_ERROR(RefusedStatement(batch.large ? ApplyLarge(batch, grouping)
                                                           : ApplyWhole(batch, grouping)));
       applied_batch_ = std::move(batch);
       grouping = Grouping::kByKey;
@@ -301,7 +301,7 @@ absl::Status OriginSession::ApplyTogether(const std::vector<ApplyUnit>& units,
       first_grouping);
 }
 
-absl::Status OriginSession::ApplyLarge(ApplyBatch batch, Grouping grouping) {
+absl::Status OriginSession::ApplyLarge(ApplyBatch& batch, Grouping grouping) {
   const absl::Time apply_begin = absl::Now();
   std::vector<ApplyUnit> chunk = std::move(batch.units);
   Last last{chunk.front().header, chunk.front().vector, batch.arrivals.front()};

@@ -76,7 +76,7 @@ class OriginSession {
   absl::Status ApplyWhole(ApplyBatch& batch, Grouping grouping);
   absl::Status ApplyTogether(const std::vector<ApplyUnit>& units, std::vector<Segment> segments,
                              const Last& last, CommitTime highest, Grouping grouping);
-  absl::Status ApplyLarge(ApplyBatch batch, Grouping grouping);
+  absl::Status ApplyLarge(ApplyBatch& batch, Grouping grouping);
   absl::Status Retrying(const std::function<absl::Status(Grouping)>& attempt, Grouping grouping);
   void Committed(const Last& last, const ApplyCounts& counts, absl::Time apply_begin);
   void WarnOutOfRange(const ApplyCounts& counts, absl::Time now);
