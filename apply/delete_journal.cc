@@ -1,6 +1,7 @@
 #include "apply/delete_journal.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -14,6 +15,8 @@
 
 namespace pgduet {
 namespace {
+
+constexpr size_t kRecordedKeysMax = 20'000;
 
 // When a crash of the database took the journal's transaction back, this is not the first time: the
 // delete was published before, and the writer of the row may have seen it. Its vector tells. $2 is
@@ -68,15 +71,22 @@ std::string ReplayTemplate(bool lock) {
          "r.name)";
 }
 
-// Keys of one table, each once: the last delete of a transaction is like its first.
+// Keys of one table, each once, with its greatest version: the last delete of a transaction is like
+// its first.
 std::vector<KeyDelete> Unique(std::vector<KeyDelete> deletes) {
-  std::sort(deletes.begin(), deletes.end(),
-            [](const KeyDelete& a, const KeyDelete& b) { return a.key_text < b.key_text; });
+  std::sort(deletes.begin(), deletes.end(), [](const KeyDelete& a, const KeyDelete& b) {
+    return a.key_text != b.key_text ? a.key_text < b.key_text : b.version < a.version;
+  });
   deletes.erase(
       std::unique(deletes.begin(), deletes.end(),
                   [](const KeyDelete& a, const KeyDelete& b) { return a.key_text == b.key_text; }),
       deletes.end());
   return deletes;
+}
+
+bool OneVersion(const std::vector<KeyDelete>& deletes) {
+  return std::all_of(deletes.begin(), deletes.end(),
+                     [&](const KeyDelete& one) { return one.version == deletes.front().version; });
 }
 
 }  // namespace
@@ -165,29 +175,86 @@ absl::StatusOr<std::vector<DeleteJournal::TableDeletes>> DeleteJournal::Collect(
   return tables;
 }
 
+void DeleteJournal::StreamBegins() {
+  recorded_.clear();
+  recorded_keys_ = 0;
+}
+
 absl::Status DeleteJournal::Record(const LocalTransaction& transaction, const ChangeBatch& batch) {
   absl::StatusOr<std::vector<TableDeletes>> tables = Collect(transaction, batch);
-  if (tables.ok() && tables->empty()) return absl::OkStatus();
-  absl::Status status = tables.status();
-  if (status.ok()) {
-    // Done by an earlier run, with all its chunks; the one at the very position may be done in
-    // part.
-    if (transaction.commit_lsn < done_through_) return absl::OkStatus();
-    std::vector<KeyDelete> all;
-    for (const TableDeletes& table : *tables)
-      all.insert(all.end(), table.deletes.begin(), table.deletes.end());
-    registry_.RegisterDeletes(all);
-    registry_.WaitForCommits();
-    status = Write(transaction, *tables);
-    if (status.ok()) registry_.DeletesWritten(all);
+  if (!tables.ok()) {
+    session_.reset();
+    return WithContext(tables.status(), "record local deletes");
   }
+  // Done by an earlier run, with all its chunks; the one at the very position may be done in part.
+  if (tables->empty() || transaction.commit_lsn < done_through_) return absl::OkStatus();
+  const bool truncates = std::any_of(tables->begin(), tables->end(),
+                                     [](const TableDeletes& table) { return table.truncated; });
+  // It meets every row of its table: keys before and after it are not to be mixed with that.
+  if (truncates) PGDUET_RETURN_IF_ERROR(Flush());
+  for (const TableDeletes& table : *tables) recorded_keys_ += table.deletes.size();
+  recorded_.push_back({transaction, *std::move(tables)});
+  return truncates || recorded_keys_ >= kRecordedKeysMax ? Flush() : absl::OkStatus();
+}
+
+absl::Status DeleteJournal::Flush() {
+  if (recorded_.empty()) return absl::OkStatus();
+  const std::vector<Recorded> recorded = std::exchange(recorded_, {});
+  recorded_keys_ = 0;
+  const absl::Status status = Journal(recorded);
   // Whatever went wrong, a fresh session starts clean; registering twice does no harm.
   if (!status.ok()) session_.reset();
   return WithContext(status, "record local deletes");
 }
 
-absl::Status DeleteJournal::Write(const LocalTransaction& transaction,
-                                  const std::vector<TableDeletes>& tables) {
+std::vector<DeleteJournal::TableDeletes> DeleteJournal::Merged(
+    const std::vector<Recorded>& recorded) {
+  std::vector<TableDeletes> merged;
+  for (const Recorded& one : recorded) {
+    for (const TableDeletes& table : one.tables) {
+      auto at = std::find_if(merged.begin(), merged.end(), [&](const TableDeletes& other) {
+        return other.table->oid == table.table->oid;
+      });
+      if (at == merged.end()) {
+        at = merged.insert(at, {.relation = table.relation, .table = table.table, .deletes = {}});
+      }
+      at->truncated |= table.truncated;
+      at->deletes.insert(at->deletes.end(), table.deletes.begin(), table.deletes.end());
+    }
+  }
+  for (TableDeletes& table : merged) table.deletes = Unique(std::move(table.deletes));
+  return merged;
+}
+
+absl::Status DeleteJournal::Journal(const std::vector<Recorded>& recorded) {
+  std::vector<KeyDelete> all;
+  for (const Recorded& one : recorded) {
+    for (const TableDeletes& table : one.tables)
+      all.insert(all.end(), table.deletes.begin(), table.deletes.end());
+  }
+  std::vector<TableDeletes> merged = Merged(recorded);
+  for (TableDeletes& table : merged) {
+    table.first = OneVersion(table.deletes) &&
+                  std::none_of(table.deletes.begin(), table.deletes.end(), [&](const auto& one) {
+                    return registry_.MayHaveTombstone(one.key);
+                  });
+  }
+  registry_.RegisterDeletes(all);
+  registry_.WaitForCommits();
+  absl::Status status = Write(recorded, merged);
+  if (SqlState(status) == "23505") {
+    // A delete of another region wrote its tombstone since.
+    session_.reset();
+    PGDUET_RETURN_IF_ERROR(OpenSession());
+    for (TableDeletes& table : merged) table.first = false;
+    status = Write(recorded, merged);
+  }
+  if (status.ok()) registry_.DeletesWritten(all);
+  return status;
+}
+
+absl::Status DeleteJournal::Write(const std::vector<Recorded>& recorded,
+                                  const std::vector<TableDeletes>& merged) {
   PgPipeline& pipeline = session_->pipeline();
   PGDUET_RETURN_IF_ERROR(pipeline.Add("BEGIN", {}).status());
   PGDUET_RETURN_IF_ERROR(
@@ -195,46 +262,66 @@ absl::Status DeleteJournal::Write(const LocalTransaction& transaction,
           .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
                {std::string(kMarkerPrefix), EncodeMarker({.rank = kInternalRank, .position = {}})})
           .status());
-  PGDUET_RETURN_IF_ERROR(Replay(transaction, tables));
-  for (const TableDeletes& table : tables) {
-    PGDUET_RETURN_IF_ERROR(
-        QueueTombstones(pipeline, table.table->oid, table.deletes, Mark::kSwept, {}));
-    if (!table.parents.empty())
-      PGDUET_RETURN_IF_ERROR(QueueParentsGone(pipeline, table.table->oid, table.parents));
-    if (!parking_.Crowded(table.table->oid)) continue;
-    std::vector<std::string> keys;
-    for (const KeyDelete& one : table.deletes) keys.push_back(one.key_text);
-    PGDUET_RETURN_IF_ERROR(
-        QueueRemoveParkedBelow(pipeline, table.table->oid, keys, table.deletes.front().version));
+  const LocalTransaction& last = recorded.back().transaction;
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<bool> met, Look(last, merged));
+  for (size_t index = 0; index < merged.size(); ++index) {
+    if (!met[index]) PGDUET_RETURN_IF_ERROR(QueueTombstonesOf(merged[index]));
+  }
+  // What was met is decided for each transaction, in their order.
+  for (const Recorded& one : recorded) {
+    for (const TableDeletes& table : one.tables) {
+      const auto at = std::find_if(merged.begin(), merged.end(), [&](const TableDeletes& other) {
+        return other.table->oid == table.table->oid;
+      });
+      if (met[at - merged.begin()]) {
+        PGDUET_RETURN_IF_ERROR(QueueReplay(one.transaction, table, ReplayStep::kDecide));
+        PGDUET_RETURN_IF_ERROR(QueueTombstonesOf(table));
+      }
+      PGDUET_RETURN_IF_ERROR(QueueNotes(table));
+    }
   }
   PGDUET_RETURN_IF_ERROR(pipeline
                              .Add("INSERT INTO pgduet.local_progress (decoded_through) VALUES "
                                   "($1::pg_lsn) ON CONFLICT (singleton) "
                                   "DO UPDATE SET decoded_through = excluded.decoded_through",
-                                  {transaction.commit_lsn.ToString()})
+                                  {last.commit_lsn.ToString()})
                              .status());
   PGDUET_RETURN_IF_ERROR(pipeline.Add("COMMIT", {}).status());
   PGDUET_RETURN_IF_ERROR(pipeline.Add("SELECT pg_current_wal_insert_lsn()", {}).status());
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, pipeline.Run());
   PGDUET_ASSIGN_OR_RETURN(const Lsn written, Lsn::Parse(results.back().Text(0, 0)));
-  unflushed_.push_back({transaction.commit_lsn, written});
+  unflushed_.push_back({recorded.front().transaction.commit_lsn, written});
   return absl::OkStatus();
 }
 
-absl::Status DeleteJournal::Replay(const LocalTransaction& transaction,
-                                   const std::vector<TableDeletes>& tables) {
-  // Locking first makes what stands there stand still; deciding is a statement of its own, so that
-  // it sees the newest version of what it had to wait for.
-  for (const TableDeletes& table : tables) {
-    PGDUET_RETURN_IF_ERROR(QueueReplay(transaction, table, ReplayStep::kLock));
-  }
+// Locking first makes what stands there stand still; deciding is a statement of its own, so that
+// it sees the newest version of what it had to wait for.
+absl::StatusOr<std::vector<bool>> DeleteJournal::Look(const LocalTransaction& last,
+                                                      const std::vector<TableDeletes>& tables) {
+  for (const TableDeletes& table : tables)
+    PGDUET_RETURN_IF_ERROR(QueueReplay(last, table, ReplayStep::kLock));
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, session_->pipeline().Run());
   const size_t before = results.size() - tables.size();
-  for (size_t index = 0; index < tables.size(); ++index) {
-    if (results[before + index].Int(0, 0) == 0) continue;
-    PGDUET_RETURN_IF_ERROR(QueueReplay(transaction, tables[index], ReplayStep::kDecide));
-  }
-  return absl::OkStatus();
+  std::vector<bool> met;
+  for (size_t index = 0; index < tables.size(); ++index)
+    met.push_back(results[before + index].Int(0, 0) > 0);
+  return met;
+}
+
+absl::Status DeleteJournal::QueueTombstonesOf(const TableDeletes& table) {
+  PgPipeline& pipeline = session_->pipeline();
+  return table.first ? QueueFirstTombstones(pipeline, table.table->oid, table.deletes)
+                     : QueueTombstones(pipeline, table.table->oid, table.deletes, Mark::kSwept, {});
+}
+
+absl::Status DeleteJournal::QueueNotes(const TableDeletes& table) {
+  PgPipeline& pipeline = session_->pipeline();
+  if (!table.parents.empty())
+    PGDUET_RETURN_IF_ERROR(QueueParentsGone(pipeline, table.table->oid, table.parents));
+  if (!parking_.Crowded(table.table->oid)) return absl::OkStatus();
+  std::vector<std::string> keys;
+  for (const KeyDelete& one : table.deletes) keys.push_back(one.key_text);
+  return QueueRemoveParkedBelow(pipeline, table.table->oid, keys, table.deletes.front().version);
 }
 
 // Other regions' rows under the deleted keys: the older ones are deleted, all are logged. A key
@@ -290,6 +377,9 @@ absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction,
 }
 
 Lsn DeleteJournal::DurableThrough(Lsn wanted) {
+  // What is not written yet.
+  if (!recorded_.empty() && recorded_.front().transaction.commit_lsn <= wanted)
+    wanted = Lsn(recorded_.front().transaction.commit_lsn.value() - 1);
   if (unflushed_.empty() || unflushed_.front().source > wanted) return wanted;
   if (session_ == nullptr) return Lsn(unflushed_.front().source.value() - 1);
   absl::StatusOr<PgResult> flushed = session_->Query("SELECT pg_current_wal_flush_lsn()");

@@ -4,9 +4,10 @@
 // Each local transaction passes here before it is published. For its deletes, key changes and
 // truncates the journal writes tombstones and looks at what stands under those keys now: a row of
 // another region was written without knowledge of the delete (it was not published yet), so it is a
-// conflict: logged, and removed when its version is lower. All in one transaction with the position
-// up to which this is done; it carries our "local" origin and an internal marker, so it is not
-// published. Idempotent: the same WAL may come again after a restart.
+// conflict: logged, and removed when its version is lower. The transactions of a round share one
+// transaction here, with the position up to which this is done; it carries our "local" origin and
+// an internal marker, so it is not published. Idempotent: the same WAL may come again after a
+// restart.
 //
 // Threads: the capture thread; DurableThrough too. The connection is the journal's own and is
 // reopened when lost.
@@ -36,7 +37,13 @@ class DeleteJournal {
                 TombstoneRegistry& registry, ParkingLot& parking,
                 const ForeignKeyWatch& foreign_keys);
 
+  // What was recorded and not written is forgotten: it comes again.
+  void StreamBegins();
+  // Takes the deletes out of the batch. They are written by the next Flush() at the latest, which
+  // has to come before the transaction is published.
   absl::Status Record(const LocalTransaction& transaction, const ChangeBatch& batch);
+  bool HasRecorded() const { return !recorded_.empty(); }
+  absl::Status Flush();
   // The LSN up to which what was recorded survives a crash of the database; at most `wanted`.
   Lsn DurableThrough(Lsn wanted);
 
@@ -46,15 +53,29 @@ class DeleteJournal {
     std::shared_ptr<const TargetTable> table;
     std::vector<KeyDelete> deletes;
     bool truncated = false;
+    bool first = false;               // none of the keys has a tombstone
     std::vector<GoneParent> parents;  // where children refer to the table
+  };
+  // What one transaction, or one chunk of it, deleted.
+  struct Recorded {
+    LocalTransaction transaction;
+    std::vector<TableDeletes> tables;
   };
   absl::Status OpenSession();
   absl::StatusOr<std::vector<TableDeletes>> Collect(const LocalTransaction& transaction,
                                                     const ChangeBatch& batch);
   absl::Status CollectRow(const LocalTransaction& transaction, const ChangeBatch& batch,
                           const Change& change, std::vector<TableDeletes>& tables);
-  absl::Status Write(const LocalTransaction& transaction, const std::vector<TableDeletes>& tables);
-  absl::Status Replay(const LocalTransaction& transaction, const std::vector<TableDeletes>& tables);
+  // One entry a table, with each key once: its last delete.
+  static std::vector<TableDeletes> Merged(const std::vector<Recorded>& recorded);
+  absl::Status Journal(const std::vector<Recorded>& recorded);
+  absl::Status Write(const std::vector<Recorded>& recorded,
+                     const std::vector<TableDeletes>& merged);
+  // Which of the tables have rows of other regions under the deleted keys; they are locked.
+  absl::StatusOr<std::vector<bool>> Look(const LocalTransaction& last,
+                                         const std::vector<TableDeletes>& tables);
+  absl::Status QueueTombstonesOf(const TableDeletes& table);
+  absl::Status QueueNotes(const TableDeletes& table);
   // Locks the rows of other regions that stand under the deleted keys and counts them / decides and
   // logs them.
   enum class ReplayStep { kLock, kDecide };
@@ -72,10 +93,12 @@ class DeleteJournal {
   std::unique_ptr<TargetCatalog> catalog_;
   Lsn done_through_;  // of an earlier run; deletes before it are done
   struct Unflushed {
-    Lsn source;
+    Lsn source;  // of the first transaction
     Lsn written;
   };
   std::deque<Unflushed> unflushed_;
+  std::vector<Recorded> recorded_;
+  size_t recorded_keys_ = 0;
 };
 
 }  // namespace pgduet

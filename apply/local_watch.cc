@@ -29,6 +29,7 @@ LocalWatch::LocalWatch(std::string conninfo, const RegionIdentity& identity, App
 
 absl::Status LocalWatch::StreamBegins() {
   passed_ = {};
+  journal_.StreamBegins();
   PGDUET_RETURN_IF_ERROR(BecomeSoleWriter());
   PGDUET_RETURN_IF_ERROR(policies_.StreamBegins());
   SetMayApply(true);
@@ -88,7 +89,10 @@ void LocalWatch::TimeClosed(CommitTime time) {
 
 void LocalWatch::DecodedThrough(Lsn lsn) { passed_.lsn = lsn; }
 
+bool LocalWatch::PutsOff() const { return journal_.HasRecorded(); }
+
 absl::Status LocalWatch::RoundEnds() {
+  PGDUET_RETURN_IF_ERROR(journal_.Flush());
   PGDUET_RETURN_IF_ERROR(policies_.Flush());
   Tell();
   return absl::OkStatus();

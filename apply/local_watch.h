@@ -40,6 +40,7 @@ class LocalWatch : public LocalObserver, public DecoderBarrier {
   void BarrierDecoded(std::string_view token) override;
   void TimeClosed(CommitTime time) override;
   void DecodedThrough(Lsn lsn) override;
+  bool PutsOff() const override;
   absl::Status RoundEnds() override;
   // Capture is interrupted, or stopped, by the error of this name.
   void CaptureFailed(std::string_view error);

@@ -21,6 +21,11 @@ constexpr char kWriteSql[] =
     "WHERE (t.commit_time, t.rank, t.commit_lsn) < (excluded.commit_time, excluded.rank, "
     "excluded.commit_lsn)";
 
+constexpr char kWriteFirstSql[] =
+    "INSERT INTO pgduet.tombstone (relation, key_digest, key, commit_time, rank, incarnation, "
+    "commit_lsn) SELECT $1::oid, d.digest, d.key, $4::timestamptz, $5::smallint, $6, $7::pg_lsn "
+    "FROM unnest($2::uuid[], $3::text[]) AS d(digest, key)";
+
 }  // namespace
 
 absl::Status QueueTombstones(PgPipeline& pipeline, Oid table, const std::vector<KeyDelete>& deletes,
@@ -42,6 +47,23 @@ absl::Status QueueTombstones(PgPipeline& pipeline, Oid table, const std::vector<
             std::move(times).Finish(), std::move(ranks).Finish(), std::move(incarnations).Finish(),
             std::move(lsns).Finish(), std::string(mark == Mark::kUnswept ? "true" : "false"),
             std::move(seen).Finish()})
+      .status();
+}
+
+absl::Status QueueFirstTombstones(PgPipeline& pipeline, Oid table,
+                                  const std::vector<KeyDelete>& deletes) {
+  if (deletes.empty()) return absl::OkStatus();
+  ArrayLiteral digests, keys;
+  for (const KeyDelete& one : deletes) {
+    digests.Add(KeyDigest(one.key_text));
+    keys.Add(one.key_text);
+  }
+  const KeyDelete& any = deletes.front();
+  return pipeline
+      .Add(kWriteFirstSql,
+           {std::to_string(table), std::move(digests).Finish(), std::move(keys).Finish(),
+            TimestampText(any.version.commit_time), std::to_string(any.version.rank),
+            IncarnationToString(any.incarnation), any.version.commit_lsn.ToString()})
       .status();
 }
 

@@ -26,6 +26,11 @@ enum class Mark : uint8_t { kSwept, kUnswept };
 absl::Status QueueTombstones(PgPipeline& pipeline, Oid table, const std::vector<KeyDelete>& deletes,
                              Mark mark, const std::vector<std::string>& vectors);
 
+// The same for deletes of one transaction, for keys that have no tombstone: half the work. When one
+// has, after all, the statement fails with unique_violation (23505).
+absl::Status QueueFirstTombstones(PgPipeline& pipeline, Oid table,
+                                  const std::vector<KeyDelete>& deletes);
+
 // What a source transaction deleted: a key, or a whole table.
 KeyDelete DeleteOf(const ApplyUnit& unit, const TargetTable& table, const KeyGroup& group);
 KeyDelete TruncateOf(const ApplyUnit& unit, const TargetTable& table);

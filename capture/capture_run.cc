@@ -1,6 +1,7 @@
 #include "capture/capture_run.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <absl/time/clock.h>
 #include <fmt/format.h>
@@ -15,6 +16,7 @@ namespace {
 constexpr absl::Duration kPoll = absl::Milliseconds(10);
 constexpr absl::Duration kPollHolding = absl::Milliseconds(1);  // the log has something to send
 constexpr int kFramesPerRound = 2000;
+constexpr size_t kHeldBytesMax = 1024 * 1024;
 
 std::string TypeName(PgConnection& control, uint32_t oid) {
   absl::StatusOr<PgResult> name =
@@ -174,7 +176,15 @@ absl::Status CaptureRun::Work() {
 
 absl::Status CaptureRun::TakeRound() {
   PGDUET_RETURN_IF_ERROR(TakeFrames());
-  return loop_.observer_.RoundEnds();
+  return Release();
+}
+
+absl::Status CaptureRun::Release() {
+  PGDUET_RETURN_IF_ERROR(loop_.observer_.RoundEnds());
+  for (const std::string& bytes : std::exchange(held_, {}))
+    PGDUET_RETURN_IF_ERROR(AppendBytes(bytes));
+  held_bytes_ = 0;
+  return absl::OkStatus();
 }
 
 absl::Status CaptureRun::TakeFrames() {
@@ -257,7 +267,7 @@ absl::Status CaptureRun::SendHeartbeat() {
   record.header.through_lsn = std::max(decoded_through_, durable_through_);
   const Lsn through = record.header.through_lsn;
   PGDUET_RETURN_IF_ERROR(Append(std::move(record)));
-  in_flight_.push_back({writer_->AppendedCount(), through, kOldestTime});
+  in_flight_.push_back({writer_->AppendedCount() + held_.size(), through, kOldestTime});
   heartbeat_at_ = absl::Now();
   vector_moved_ = false;
   if (loop_.metrics_ != nullptr) loop_.metrics_->HeartbeatSent();
@@ -267,9 +277,14 @@ absl::Status CaptureRun::SendHeartbeat() {
 absl::Status CaptureRun::Append(Record record) {
   for (std::string& bytes : EncodeRecord(record)) {
     if (loop_.metrics_ != nullptr) loop_.metrics_->RecordAppended(bytes.size());
-    PGDUET_RETURN_IF_ERROR(AppendBytes(bytes));
+    if (held_.empty() && !loop_.observer_.PutsOff()) {
+      PGDUET_RETURN_IF_ERROR(AppendBytes(bytes));
+      continue;
+    }
+    held_bytes_ += bytes.size();
+    held_.push_back(std::move(bytes));
   }
-  return absl::OkStatus();
+  return held_bytes_ < kHeldBytesMax ? absl::OkStatus() : Release();
 }
 
 absl::Status CaptureRun::AppendBytes(const std::string& bytes) {
@@ -348,7 +363,7 @@ absl::Status CaptureRun::Chunk(const LocalTransaction& transaction, ChangeBatch 
   if (loop_.metrics_ != nullptr) loop_.metrics_->ChangesPublished(batch);
   record.batch = std::move(batch);
   PGDUET_RETURN_IF_ERROR(Append(std::move(record)));
-  in_flight_.push_back({writer_->AppendedCount(), end_lsn, transaction.commit_time});
+  in_flight_.push_back({writer_->AppendedCount() + held_.size(), end_lsn, transaction.commit_time});
   if (!last) return absl::OkStatus();
   if (loop_.metrics_ != nullptr) loop_.metrics_->TransactionPublished();
   // A transaction says as much as a heartbeat.

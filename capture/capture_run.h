@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include <absl/time/time.h>
 
@@ -40,6 +42,8 @@ class CaptureRun : public AssemblerSink {
   absl::Status Announce();
   absl::Status Append(Record record);
   absl::Status AppendBytes(const std::string& bytes);
+  // The observer does what it put off; then what was held goes to the log.
+  absl::Status Release();
   absl::Status Feedback();
   void CollectDurable();
   void ReportSlot();
@@ -76,6 +80,8 @@ class CaptureRun : public AssemblerSink {
   Lsn decoded_through_;
   uint32_t next_chunk_ = 0;
   std::deque<InFlight> in_flight_;
+  std::vector<std::string> held_;  // encoded records that wait for the observer, in order
+  size_t held_bytes_ = 0;
   Lsn durable_through_;  // published and durable
   Lsn confirmed_;
   absl::Time heartbeat_at_ = absl::InfinitePast();

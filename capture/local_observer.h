@@ -33,7 +33,8 @@ class LocalObserver {
   virtual void LocalTransactionDecoded(const LocalTransaction& transaction) = 0;
   // Its changes, chunk by chunk, before the chunk is appended to the log. The observer takes
   // deletes, key changes and truncates out of it: tombstones are written and the delete is replayed
-  // by version before this returns OK. What else it has to do with them may wait for RoundEnds().
+  // by version, now or, when PutsOff() says so, with RoundEnds(). Other things that it has to do
+  // with them may wait for RoundEnds() without a word.
   virtual absl::Status LocalChanges(const LocalTransaction& transaction,
                                     const ChangeBatch& batch) = 0;
   // A non-empty token of a transactional message "pgduet.barrier" was reached.
@@ -44,6 +45,8 @@ class LocalObserver {
   // Everything committed before this LSN has been decoded and observed. Moves back when the stream
   // begins anew.
   virtual void DecodedThrough(Lsn lsn) = 0;
+  // What was told is not to be published before RoundEnds() has returned OK.
+  virtual bool PutsOff() const { return false; }
   // All that had arrived is observed, or the log takes no more for now: what was put off is done
   // before this returns OK.
   virtual absl::Status RoundEnds() { return absl::OkStatus(); }

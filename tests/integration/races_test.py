@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from harness.raw_record import transactions
 from harness.waiting import TimedOut, wait_until
 
 SCHEMA = "CREATE TABLE item (id int PRIMARY KEY, tag text)"
@@ -59,6 +60,11 @@ def locked(region, statement):
 def wait_applied(group, origin, reader):
     """Until what `origin` has committed is in effect at `reader`."""
     group.wait_for_markers(group.mark([origin]), regions=[reader])
+
+
+def last_published(group, region):
+    """The number of the newest transaction that the region's topic has something of."""
+    return max(record.sequence for record in transactions(group.broker.consume(group.topics[region])))
 
 
 def wait_no_tombstones(group):
@@ -123,6 +129,41 @@ class TestTwoRegions:
             wait_until(lambda: a.agent.metrics()["pgduet_closed_time_age_seconds"] > closed + 3, "some rounds of housekeeping")
             assert b.sql("SELECT count(*) FROM pgduet.tombstone") == [(1,)]
         wait_no_tombstones(group)
+
+    def test_a_delete_of_a_key_whose_tombstone_the_agent_does_not_know_is_journaled(self, group):
+        """As when another region's delete writes one in the same moment: the short way is refused, the long one raises it."""
+        a = group["a"]
+        columns = "relation, key_digest, key, commit_time, rank, incarnation, commit_lsn"
+        known = f"SELECT {columns} FROM pgduet.tombstone WHERE relation = 'item'::regclass"
+        a.sql("INSERT INTO item VALUES (14, 'x')")
+        group.wait_converged()
+        with locked(a, "INSERT INTO item VALUES (4, 'open')"):
+            a.sql("DELETE FROM item WHERE id = 14")
+            [older] = wait_until(lambda: a.sql(known), "the tombstone")
+        wait_no_tombstones(group)
+        with locked(a, "INSERT INTO item VALUES (4, 'open')"):
+            a.sql("INSERT INTO item VALUES (14, 'again')")
+            group.wait_converged()
+            a.sql(f"INSERT INTO pgduet.tombstone ({columns}) VALUES (%s, %s, %s, %s, %s, %s, %s)", older)
+            a.sql("DELETE FROM item WHERE id = 14")
+            group.wait_converged()
+            assert a.sql(f"SELECT commit_lsn > %s FROM ({known}) t", (older[-1],)) == [(True,)]
+        assert_same_items(group)
+        wait_no_tombstones(group)
+
+    def test_deletes_of_a_backlog_are_journaled_together(self, group):
+        a, deletes = group["a"], 1000
+        told = "SELECT n_tup_ins + n_tup_upd FROM pg_stat_user_tables WHERE relid = 'pgduet.local_progress'::regclass"
+        a.sql(f"INSERT INTO item SELECT 2000000 + i, 'x' FROM generate_series(1, {deletes}) i")
+        group.wait_converged()
+        with decoder_stopped(a):
+            [(before,)] = a.sql(told)
+            a.sql(f"DO $$ BEGIN FOR i IN 1..{deletes} LOOP DELETE FROM item WHERE id = 2000000 + i; COMMIT; END LOOP; END $$")
+        assert_same_items(group)
+        a.sql("SELECT pg_stat_force_next_flush()")
+        wait_until(lambda: a.sql(told)[0][0] > before, "the server's statistics")
+        wait_no_tombstones(group)
+        assert a.sql(told)[0][0] < before + deletes / 2
 
     def test_tombstones_go_and_nobody_reads_their_whole_table_for_it(self, group):
         """By its index, analysed or not: what goes must not cost more when more is there."""
@@ -195,6 +236,21 @@ class TestThreeRegions:
     @pytest.fixture(scope="class")
     def group(self, group_of_class):
         return group_of_class("kafka", ["a", "b", "c"], schema=SCHEMA, tables=TABLES)
+
+    def test_a_delete_is_not_published_before_it_is_journaled(self, group):
+        a = group["a"]
+        a.sql("INSERT INTO item VALUES (50, 'goes')")
+        group.wait_converged()
+        before = last_published(group, "a")
+        with locked(a, "LOCK TABLE pgduet.local_progress IN EXCLUSIVE MODE"):
+            with a.transaction() as cursor:  # of several chunks, each more than a message
+                cursor.execute("DELETE FROM item WHERE id = 50")
+                cursor.execute("INSERT INTO item SELECT i, repeat('x', 2000) FROM generate_series(2001, 3000) i")
+            wait_until(lambda: a.sql("SELECT 1 FROM pg_stat_activity WHERE application_name = 'pgduet journal' "
+                                     "AND wait_event_type = 'Lock'"), "the journal to wait")
+            assert last_published(group, "a") == before
+        assert_same_items(group)
+        assert last_published(group, "a") > before
 
     def test_rows_inserted_after_a_truncate_in_one_transaction_arrive(self, group):
         group["a"].sql("INSERT INTO item SELECT i, 'old' FROM generate_series(1, 10) i")
