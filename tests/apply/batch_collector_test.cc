@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <random>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -66,7 +67,7 @@ class BatchCollectorTest : public testing::Test {
   // Until the reading thread has queued at least this much.
   void AwaitQueued() {
     const absl::Time deadline = absl::Now() + kLong;
-    while (pump_->queued_bytes() == 0 && absl::Now() < deadline) absl::SleepFor(kShort / 50);
+    while (pump_->queued_bytes() == 0 && absl::Now() < deadline) std::this_thread::yield();
     ASSERT_GT(pump_->queued_bytes(), 0u);
   }
 
