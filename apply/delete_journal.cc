@@ -32,15 +32,19 @@ std::string HadSeenSql(Incarnation ours) {
       IncarnationToString(ours));
 }
 
-// What stands under the deleted keys (s): first locked and counted, then decided and logged. Most
-// deletes meet nothing: only the second step asks whether an earlier run has done a key.
-std::string ReplayTemplate(bool lock) {
+// What stands under the deleted keys (s): counted, or locked and counted.
+std::string LookTemplate(bool lock) {
+  return fmt::format(
+      "WITH s AS (SELECT * FROM unnest({{arrays}}) AS s({{names}})), met AS (SELECT 1 FROM s JOIN "
+      "{{table}} t ON true {{match}} WHERE (pg_xact_commit_timestamp_origin(t.xmin)).roident IN "
+      "({{ranks}}){}) SELECT count(*), max($1), max($3) FROM met",
+      lock ? " FOR UPDATE OF t" : "");
+}
+
+// Decided and logged. Most deletes meet nothing: only this asks whether an earlier run has done a
+// key.
+std::string ReplayTemplate() {
   const std::string source = "s AS (SELECT * FROM unnest({arrays}) AS s({names})";
-  if (lock)
-    return "WITH " + source +
-           "), met AS (SELECT 1 FROM s JOIN {table} t ON true {match} WHERE "
-           "(pg_xact_commit_timestamp_origin(t.xmin)).roident IN ({ranks}) FOR UPDATE OF t) "
-           "SELECT count(*), max($1), max($3) FROM met";
   return "WITH " + source +
          " WHERE NOT EXISTS (SELECT FROM pgduet.tombstone d WHERE d.relation = {oid} AND "
          "d.key_digest = s.digest AND d.commit_lsn = $4::pg_lsn AND d.rank = $2::smallint)), "
@@ -241,45 +245,62 @@ absl::Status DeleteJournal::Journal(const std::vector<Recorded>& recorded) {
   }
   registry_.RegisterDeletes(all);
   registry_.WaitForCommits();
-  absl::Status status = Write(recorded, merged);
-  if (SqlState(status) == "23505") {
-    // A delete of another region wrote its tombstone since.
-    session_.reset();
-    PGDUET_RETURN_IF_ERROR(OpenSession());
-    for (TableDeletes& table : merged) table.first = false;
-    status = Write(recorded, merged);
-  }
-  if (status.ok()) registry_.DeletesWritten(all);
-  return status;
+  PGDUET_ASSIGN_OR_RETURN(const bool together, WriteTogether(recorded, merged));
+  for (size_t index = 0; !together && index < recorded.size(); ++index)
+    PGDUET_RETURN_IF_ERROR(WriteAlone(recorded[index]));
+  registry_.DeletesWritten(all);
+  return absl::OkStatus();
 }
 
-absl::Status DeleteJournal::Write(const std::vector<Recorded>& recorded,
-                                  const std::vector<TableDeletes>& merged) {
+// No row is locked: where another region's row stands under a key of several transactions, each is
+// written by itself, so that no more rows are held at a time than one transaction had written.
+absl::StatusOr<bool> DeleteJournal::WriteTogether(const std::vector<Recorded>& recorded,
+                                                  const std::vector<TableDeletes>& merged) {
+  const LocalTransaction& last = recorded.back().transaction;
+  PGDUET_RETURN_IF_ERROR(Begin());
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<bool> met, Look(last, merged, ReplayStep::kLook));
+  absl::Status status;
+  if (std::find(met.begin(), met.end(), true) == met.end()) {
+    for (const TableDeletes& table : merged) PGDUET_RETURN_IF_ERROR(QueueTombstonesOf(table));
+    for (const Recorded& one : recorded) {
+      for (const TableDeletes& table : one.tables) PGDUET_RETURN_IF_ERROR(QueueNotes(table));
+    }
+    status = Commit(recorded.front().transaction, last);
+    if (status.ok()) return true;
+    // A delete of another region has written a tombstone since.
+    if (SqlState(status) != "23505") return status;
+  }
+  PGDUET_RETURN_IF_ERROR(session_->pipeline().Add("ROLLBACK", {}).status());
+  PGDUET_RETURN_IF_ERROR(session_->pipeline().Run().status());
+  return false;
+}
+
+absl::Status DeleteJournal::WriteAlone(const Recorded& one) {
+  PGDUET_RETURN_IF_ERROR(Begin());
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<bool> met,
+                          Look(one.transaction, one.tables, ReplayStep::kLock));
+  for (size_t index = 0; index < one.tables.size(); ++index) {
+    if (!met[index]) continue;
+    PGDUET_RETURN_IF_ERROR(QueueReplay(one.transaction, one.tables[index], ReplayStep::kDecide));
+  }
+  for (const TableDeletes& table : one.tables) {
+    PGDUET_RETURN_IF_ERROR(QueueTombstonesOf(table));
+    PGDUET_RETURN_IF_ERROR(QueueNotes(table));
+  }
+  return Commit(one.transaction, one.transaction);
+}
+
+absl::Status DeleteJournal::Begin() {
   PgPipeline& pipeline = session_->pipeline();
   PGDUET_RETURN_IF_ERROR(pipeline.Add("BEGIN", {}).status());
-  PGDUET_RETURN_IF_ERROR(
-      pipeline
-          .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
-               {std::string(kMarkerPrefix), EncodeMarker({.rank = kInternalRank, .position = {}})})
-          .status());
-  const LocalTransaction& last = recorded.back().transaction;
-  PGDUET_ASSIGN_OR_RETURN(const std::vector<bool> met, Look(last, merged));
-  for (size_t index = 0; index < merged.size(); ++index) {
-    if (!met[index]) PGDUET_RETURN_IF_ERROR(QueueTombstonesOf(merged[index]));
-  }
-  // What was met is decided for each transaction, in their order.
-  for (const Recorded& one : recorded) {
-    for (const TableDeletes& table : one.tables) {
-      const auto at = std::find_if(merged.begin(), merged.end(), [&](const TableDeletes& other) {
-        return other.table->oid == table.table->oid;
-      });
-      if (met[at - merged.begin()]) {
-        PGDUET_RETURN_IF_ERROR(QueueReplay(one.transaction, table, ReplayStep::kDecide));
-        PGDUET_RETURN_IF_ERROR(QueueTombstonesOf(table));
-      }
-      PGDUET_RETURN_IF_ERROR(QueueNotes(table));
-    }
-  }
+  return pipeline
+      .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
+           {std::string(kMarkerPrefix), EncodeMarker({.rank = kInternalRank, .position = {}})})
+      .status();
+}
+
+absl::Status DeleteJournal::Commit(const LocalTransaction& first, const LocalTransaction& last) {
+  PgPipeline& pipeline = session_->pipeline();
   PGDUET_RETURN_IF_ERROR(pipeline
                              .Add("INSERT INTO pgduet.local_progress (decoded_through) VALUES "
                                   "($1::pg_lsn) ON CONFLICT (singleton) "
@@ -290,16 +311,17 @@ absl::Status DeleteJournal::Write(const std::vector<Recorded>& recorded,
   PGDUET_RETURN_IF_ERROR(pipeline.Add("SELECT pg_current_wal_insert_lsn()", {}).status());
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, pipeline.Run());
   PGDUET_ASSIGN_OR_RETURN(const Lsn written, Lsn::Parse(results.back().Text(0, 0)));
-  unflushed_.push_back({recorded.front().transaction.commit_lsn, written});
+  unflushed_.push_back({first.commit_lsn, written});
   return absl::OkStatus();
 }
 
 // Locking first makes what stands there stand still; deciding is a statement of its own, so that
 // it sees the newest version of what it had to wait for.
-absl::StatusOr<std::vector<bool>> DeleteJournal::Look(const LocalTransaction& last,
-                                                      const std::vector<TableDeletes>& tables) {
+absl::StatusOr<std::vector<bool>> DeleteJournal::Look(const LocalTransaction& transaction,
+                                                      const std::vector<TableDeletes>& tables,
+                                                      ReplayStep step) {
   for (const TableDeletes& table : tables)
-    PGDUET_RETURN_IF_ERROR(QueueReplay(last, table, ReplayStep::kLock));
+    PGDUET_RETURN_IF_ERROR(QueueReplay(transaction, table, step));
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, session_->pipeline().Run());
   const size_t before = results.size() - tables.size();
   std::vector<bool> met;
@@ -352,15 +374,16 @@ absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction,
     names += fmt::format(", c{}", part);
     types.push_back(ArrayTypes(target, target.keys)[part]);
   }
-  const std::string sql =
-      fmt::format(fmt::runtime(ReplayTemplate(step == ReplayStep::kLock)),
-                  fmt::arg("had_seen", HadSeenSql(identity_.incarnation)),
-                  fmt::arg("arrays", arrays), fmt::arg("names", names), fmt::arg("oid", target.oid),
-                  fmt::arg("key_json", key_json), fmt::arg("row_json", target.row_json),
-                  fmt::arg("table", target.quoted), fmt::arg("match", table.truncated ? "" : match),
-                  fmt::arg("cases", cases), fmt::arg("ranks", ranks),
-                  fmt::arg("schema", session_->connection().QuoteLiteral(target.schema)),
-                  fmt::arg("name", session_->connection().QuoteLiteral(target.name)));
+  const std::string sql = fmt::format(
+      fmt::runtime(step == ReplayStep::kDecide ? ReplayTemplate()
+                                               : LookTemplate(step == ReplayStep::kLock)),
+      fmt::arg("had_seen", HadSeenSql(identity_.incarnation)), fmt::arg("arrays", arrays),
+      fmt::arg("names", names), fmt::arg("oid", target.oid), fmt::arg("key_json", key_json),
+      fmt::arg("row_json", target.row_json), fmt::arg("table", target.quoted),
+      fmt::arg("match", table.truncated ? "" : match), fmt::arg("cases", cases),
+      fmt::arg("ranks", ranks),
+      fmt::arg("schema", session_->connection().QuoteLiteral(target.schema)),
+      fmt::arg("name", session_->connection().QuoteLiteral(target.name)));
   ArrayLiteral digests;
   std::vector<ArrayLiteral> parts(table.truncated ? 0 : target.keys.size());
   for (const KeyDelete& one : table.deletes) {

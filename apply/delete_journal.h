@@ -69,16 +69,20 @@ class DeleteJournal {
   // One entry a table, with each key once: its last delete.
   static std::vector<TableDeletes> Merged(const std::vector<Recorded>& recorded);
   absl::Status Journal(const std::vector<Recorded>& recorded);
-  absl::Status Write(const std::vector<Recorded>& recorded,
-                     const std::vector<TableDeletes>& merged);
-  // Which of the tables have rows of other regions under the deleted keys; they are locked.
-  absl::StatusOr<std::vector<bool>> Look(const LocalTransaction& last,
-                                         const std::vector<TableDeletes>& tables);
+  // False: nothing is written, each has to be by itself.
+  absl::StatusOr<bool> WriteTogether(const std::vector<Recorded>& recorded,
+                                     const std::vector<TableDeletes>& merged);
+  absl::Status WriteAlone(const Recorded& one);
+  absl::Status Begin();
+  absl::Status Commit(const LocalTransaction& first, const LocalTransaction& last);
+  // Which of the tables have rows of other regions under the deleted keys.
+  enum class ReplayStep { kLook, kLock, kDecide };
+  absl::StatusOr<std::vector<bool>> Look(const LocalTransaction& transaction,
+                                         const std::vector<TableDeletes>& tables, ReplayStep step);
   absl::Status QueueTombstonesOf(const TableDeletes& table);
   absl::Status QueueNotes(const TableDeletes& table);
-  // Locks the rows of other regions that stand under the deleted keys and counts them / decides and
-  // logs them.
-  enum class ReplayStep { kLock, kDecide };
+  // Counts the rows of other regions that stand under the deleted keys / locks them, too / decides
+  // and logs them.
   absl::Status QueueReplay(const LocalTransaction& transaction, const TableDeletes& table,
                            ReplayStep step);
 
