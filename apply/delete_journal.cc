@@ -205,7 +205,9 @@ absl::Status DeleteJournal::Flush() {
   if (recorded_.empty()) return absl::OkStatus();
   const std::vector<Recorded> recorded = std::exchange(recorded_, {});
   recorded_keys_ = 0;
-  const absl::Status status = Journal(recorded);
+  // It may have been lost since they were recorded.
+  absl::Status status = OpenSession();
+  if (status.ok()) status = Journal(recorded);
   // Whatever went wrong, a fresh session starts clean; registering twice does no harm.
   if (!status.ok()) session_.reset();
   return WithContext(status, "record local deletes");
