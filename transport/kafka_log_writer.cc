@@ -19,7 +19,7 @@ constexpr size_t kOnTheirWayMax = 5;
 // does; on busy processors that is what records wait for.
 constexpr size_t kSmallOnTheirWayMax = 2;
 // Where one message held so many records somebody catches up: the next one that is not full leaves
-// this much later. At the rates where that happens it holds ten times as many then, and two
+// this much later. At the rates where that happens it holds several times as many then, and two
 // milliseconds are what records wait for a processor anyway.
 constexpr uint32_t kManyRecords = 16;
 constexpr absl::Duration kGatherTime = absl::Milliseconds(2);
