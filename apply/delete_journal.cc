@@ -44,9 +44,8 @@ std::string LookTemplate(bool lock) {
 // Decided and logged. Most deletes meet nothing: only this asks whether an earlier run has done a
 // key.
 std::string ReplayTemplate() {
-  const std::string source = "s AS (SELECT * FROM unnest({arrays}) AS s({names})";
-  return "WITH " + source +
-         " WHERE NOT EXISTS (SELECT FROM pgduet.tombstone d WHERE d.relation = {oid} AND "
+  return "WITH s AS (SELECT * FROM unnest({arrays}) AS s({names}) "
+         "WHERE NOT EXISTS (SELECT FROM pgduet.tombstone d WHERE d.relation = {oid} AND "
          "d.key_digest = s.digest AND d.commit_lsn = $4::pg_lsn AND d.rank = $2::smallint)), "
          "met AS (SELECT t.ctid AS place, t.tableoid AS part, s.digest, {row_json} AS whole, "
          "(SELECT to_jsonb(k.*) FROM (SELECT {key_json}) k) AS key, w.stamp, w.rank FROM s JOIN "

@@ -93,6 +93,11 @@ class Agent:
         assert code == 200, f"/status of {self.region}: {code} {body}"
         return json.loads(body)
 
+    def streams(self, timeout=10):
+        """What /status says of each stream; nothing while it does not answer."""
+        code, body = self.http("/status", timeout)
+        return json.loads(body)["streams"] if code == 200 else []
+
     def metrics(self):
         """{name{labels}: value}, labels as they stand in the exposition."""
         code, body = self.http("/metrics")

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import json
 import os
 import secrets
 
@@ -62,9 +61,7 @@ class Region:
 
     def decoded_through(self):
         """The LSN that the agent's own capture has read its database's WAL up to; 0/0 while it does not say."""
-        code, body = self.agent.http("/status")
-        streams = json.loads(body)["streams"] if code == 200 else []
-        return next((stream["through_lsn"] for stream in streams if stream["name"] == "capture"), "0/0")
+        return next((stream["through_lsn"] for stream in self.agent.streams() if stream["name"] == "capture"), "0/0")
 
     def conflicts(self, table=None):
         """Rows of pgduet.conflict as dictionaries, oldest first."""
@@ -257,7 +254,8 @@ class Group:
         With `direct` a region's transactions reach the peers by other streams, which may be ahead of that one."""
         for region in self:
             [(place,)] = region.sql("SELECT pg_current_wal_flush_lsn()")
-            wait_until(lambda: not region.agent.running() or _lsn(region.decoded_through()) >= _lsn(place),
+            wait_until(lambda: not region.agent.running()
+                       or region.sql("SELECT %s::pg_lsn >= %s::pg_lsn", (region.decoded_through(), place)) == [(True,)],
                        f"capture of {region.name} to be through {place}", timeout)
 
     def wait_swept(self, timeout=PATIENCE):
@@ -313,8 +311,3 @@ class Group:
         if port is not None:
             return region.postgres.conninfo(region.dbname, user, "127.0.0.1", port)
         return region.postgres.conninfo(region.dbname, user)
-
-
-def _lsn(text):
-    high, low = text.split("/")
-    return int(high, 16) << 32 | int(low, 16)

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import json
 import random
 import subprocess
 import threading
@@ -66,9 +65,7 @@ class Load:
 
     def _lag(self, region):
         """Seconds that this region is behind another one whose agent runs."""
-        code, body = region.agent.http("/status", timeout=2)
-        streams = json.loads(body)["streams"] if code == 200 else []
-        running = [stream for stream in streams if stream["name"] in self.group.regions and self.group[stream["name"]].agent.running()]
+        running = [stream for stream in region.agent.streams(timeout=2) if stream["name"] in self.group.regions and self.group[stream["name"]].agent.running()]
         return max((stream.get("lag_seconds") or 0 for stream in running), default=0)
 
     def _write(self, region, chance):

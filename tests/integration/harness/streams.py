@@ -7,8 +7,7 @@ TABLES = ["public.item"]
 
 
 def stream(agent, name):
-    code, _ = agent.http("/status")
-    found = [one for one in agent.status()["streams"] if one["name"] == name] if code == 200 else []
+    found = [one for one in agent.streams() if one["name"] == name]
     return found[0] if found else {"state": "", "error": "", "message": "", "remedy": ""}
 
 
