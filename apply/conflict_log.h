@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 
 #include "apply/change_groups.h"
@@ -27,7 +28,10 @@ struct ConflictEntry {
   std::optional<Version> local_version;  // empty with a live row: older than the attachment
 };
 
-// Queues the insert; the caller runs the pipeline.
+// Queues the inserts; the caller runs the pipeline. Entries of one table that show the same columns
+// are one statement; their ids are in the order of `entries`, those of a key always.
+absl::Status QueueConflicts(PgPipeline& pipeline, const RegionIdentity& identity,
+                            std::span<const ConflictEntry> entries);
 absl::Status QueueConflict(PgPipeline& pipeline, const RegionIdentity& identity,
                            const ConflictEntry& entry);
 

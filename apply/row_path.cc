@@ -4,9 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "apply/row_writer.h"
+#include "apply/set_parameters.h"
 #include "apply/table_sql.h"
 #include "apply/tombstone_table.h"
-#include "apply/visible_rows.h"
 #include "base/named_error.h"
 
 namespace pgduet {
@@ -17,11 +18,6 @@ constexpr char kReadTombstoneSql[] =
     "FROM pgduet.tombstone "
     "WHERE relation = $1::oid AND key_digest IN ($2::uuid, $3::uuid) "
     "ORDER BY commit_time DESC, rank DESC, commit_lsn DESC LIMIT 1";
-
-PgParameter ToParameter(const Value& value) {
-  return value.kind == ValueKind::kNull ? PgParameter::Null()
-                                        : PgParameter(std::string(value.bytes));
-}
 
 Incarnation ParseIncarnation(std::string_view text) {
   return std::strtoull(std::string(text).c_str(), nullptr, 16);
@@ -41,9 +37,8 @@ absl::StatusOr<std::vector<size_t>> RowPath::Apply(const TableGroups& table,
   for (int round = 0; !groups.empty(); ++round) {
     if (round > 20)
       return absl::AbortedError("rows keep appearing under the keys of this transaction");
-    PGDUET_ASSIGN_OR_RETURN(std::vector<Standing> standings, Read(table, groups));
-    std::vector<Attempt> attempts;
-    std::vector<size_t> again;
+    PGDUET_ASSIGN_OR_RETURN(std::vector<RowStanding> standings, Read(table, groups));
+    RowWriter writer(scope_, units_, table, inserted_, counts_);
     for (size_t place = 0; place < groups.size(); ++place) {
       const KeyGroup& group = table.groups[groups[place]];
       const bool unexplained = standings[place].state.kind == LocalState::Kind::kNeverSeen &&
@@ -52,39 +47,20 @@ absl::StatusOr<std::vector<size_t>> RowPath::Apply(const TableGroups& table,
         need_barrier.push_back(groups[place]);
         continue;
       }
-      Outcome outcome = Decide(table, group, standings[place]);
+      RowOutcome outcome = Decide(table, group, standings[place]);
       if (outcome.applied && scope_.members != nullptr) {
         scope_.members->Wrote({table.table->oid, group.key_hash},
                               group.steps[outcome.last_applied].unit);
       }
-      PGDUET_ASSIGN_OR_RETURN(const bool counted, Write(table, group, standings[place], outcome));
-      if (counted) {
-        attempts.push_back(
-            {scope_.pipeline.executed() - 1, groups[place], std::move(outcome.conflicts)});
-      } else {
-        PGDUET_RETURN_IF_ERROR(LogConflicts(outcome.conflicts));
-      }
+      PGDUET_RETURN_IF_ERROR(writer.Write(groups[place], standings[place], std::move(outcome)));
     }
-    PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
-    // What was decided against a row that was not there any more, or not yet, did not happen:
-    // nothing of it is logged.
-    for (const Attempt& attempt : attempts) {
-      if (results[attempt.result].affected() == 0) {
-        again.push_back(attempt.group);
-      } else {
-        PGDUET_RETURN_IF_ERROR(LogConflicts(attempt.conflicts));
-      }
-    }
-    groups = std::move(again);
-    if (scope_.pipeline.executed() > 0) PGDUET_RETURN_IF_ERROR(scope_.pipeline.Run().status());
+    PGDUET_ASSIGN_OR_RETURN(groups, writer.Finish());
   }
   return need_barrier;
 }
 
-absl::StatusOr<std::vector<RowPath::Standing>> RowPath::Read(const TableGroups& table,
-                                                             const std::vector<size_t>& groups) {
-  const std::string read_sql = ReadRowSql(*table.table);
-  const std::vector<Oid> key_types = ScalarTypes(*table.table, table.table->keys);
+absl::StatusOr<std::vector<RowStanding>> RowPath::Read(const TableGroups& table,
+                                                       const std::vector<size_t>& groups) {
   const std::string whole_table = KeyDigest("");
   std::vector<bool> asked_tombstone(groups.size());
   // Pending deletes before tombstones: what is written and taken back from the pending ones in
@@ -94,10 +70,11 @@ absl::StatusOr<std::vector<RowPath::Standing>> RowPath::Read(const TableGroups& 
     pending.push_back(
         scope_.registry.Pending({table.table->oid, table.groups[group].key_hash}, scope_.origin));
   }
+  PGDUET_ASSIGN_OR_RETURN(const size_t read,
+                          scope_.pipeline.Add(ReadRowsSql(*table.table), KeyArrays(table, groups),
+                                              ArrayTypes(*table.table, table.table->keys)));
   for (size_t place = 0; place < groups.size(); ++place) {
     const KeyGroup& group = table.groups[groups[place]];
-    PGDUET_RETURN_IF_ERROR(
-        scope_.pipeline.Add(read_sql, KeyParametersOf(group.key_text), key_types).status());
     asked_tombstone[place] = scope_.registry.MayHaveTombstone({table.table->oid, group.key_hash});
     if (!asked_tombstone[place]) continue;
     PGDUET_RETURN_IF_ERROR(
@@ -108,13 +85,15 @@ absl::StatusOr<std::vector<RowPath::Standing>> RowPath::Read(const TableGroups& 
             .status());
   }
   PGDUET_ASSIGN_OR_RETURN(const std::vector<PgResult> results, scope_.pipeline.Run());
-  std::vector<Standing> standings;
-  size_t at = 0;
+  std::vector<RowStanding> standings(groups.size());
+  for (size_t place = 0; place < groups.size(); ++place)
+    standings[place].key = {table.table->oid, table.groups[groups[place]].key_hash};
+  const PgResult& rows = results[read];
+  for (int row = 0; row < rows.rows(); ++row) ParseRow(rows, row, standings[rows.Int(row, 0) - 1]);
+  size_t at = read + 1;
   for (size_t place = 0; place < groups.size(); ++place) {
-    standings.push_back(
-        ParseRow(results[at++], {table.table->oid, table.groups[groups[place]].key_hash}));
     const PgResult* tombstone = asked_tombstone[place] ? &results[at++] : nullptr;
-    if (!standings.back().exists) ParseTombstone(tombstone, pending[place], standings.back());
+    if (!standings[place].exists) ParseTombstone(tombstone, pending[place], standings[place]);
   }
   for (size_t place = 0; scope_.Crowded(*table.table) && place < groups.size(); ++place) {
     PGDUET_RETURN_IF_ERROR(ReadParkedRow(table, table.groups[groups[place]], standings[place]));
@@ -122,31 +101,28 @@ absl::StatusOr<std::vector<RowPath::Standing>> RowPath::Read(const TableGroups& 
   return standings;
 }
 
-RowPath::Standing RowPath::ParseRow(const PgResult& row, TableKey key) const {
-  Standing standing{.key = key};
-  if (row.rows() == 0) return standing;
+void RowPath::ParseRow(const PgResult& rows, int row, RowStanding& standing) const {
   standing.exists = true;
   standing.state.kind = LocalState::Kind::kLive;
-  standing.xid = static_cast<uint32_t>(row.Int(0, 0));
-  standing.own = row.Bool(0, 3);
-  standing.row_json = std::string(row.Text(0, 4));
+  standing.xid = static_cast<uint32_t>(rows.Int(row, 1));
+  standing.own = rows.Bool(row, 4);
+  standing.row_json = std::string(rows.Text(row, 5));
   Version& version = standing.state.version;
-  if (row.IsNull(0, 1)) return standing;  // not stamped: the oldest version
-  version.commit_time = row.Int(0, 1);
-  version.rank = scope_.RankOf(static_cast<Oid>(row.Int(0, 2)));
+  if (rows.IsNull(row, 2)) return;  // not stamped: the oldest version
+  version.commit_time = rows.Int(row, 2);
+  version.rank = scope_.RankOf(static_cast<Oid>(rows.Int(row, 3)));
   // The origin's own rows are in its order, whatever the stamp of their batch says.
   standing.own |= version.rank == scope_.origin;
   if (version.rank == scope_.identity.rank) {
     version.commit_lsn = scope_.history.LocalLsn(standing.xid, version.commit_time);
   } else {
     version.commit_time =
-        scope_.history.OriginTime(version.rank, standing.xid, version.commit_time, key);
+        scope_.history.OriginTime(version.rank, standing.xid, version.commit_time, standing.key);
   }
-  return standing;
 }
 
 void RowPath::ParseTombstone(const PgResult* result, const std::optional<PendingDelete>& pending,
-                             Standing& standing) const {
+                             RowStanding& standing) const {
   if (result != nullptr && result->rows() > 0) {
     standing.state.kind = LocalState::Kind::kDeleted;
     standing.state.version = {.commit_time = result->Int(0, 0),
@@ -163,7 +139,7 @@ void RowPath::ParseTombstone(const PgResult* result, const std::optional<Pending
   }
 }
 
-bool RowPath::Covered(const Standing& standing, const AppliedVector& vector) const {
+bool RowPath::Covered(const RowStanding& standing, const AppliedVector& vector) const {
   const Version& version = standing.state.version;
   if (standing.own || version.commit_time == kOldestTime || version.rank == scope_.origin)
     return true;
@@ -177,10 +153,10 @@ bool RowPath::Covered(const Standing& standing, const AppliedVector& vector) con
                                       vector);
 }
 
-RowPath::Outcome RowPath::Decide(const TableGroups& table, const KeyGroup& group,
-                                 const Standing& standing) {
-  Outcome outcome;
-  Standing now = standing;
+RowOutcome RowPath::Decide(const TableGroups& table, const KeyGroup& group,
+                           const RowStanding& standing) {
+  RowOutcome outcome;
+  RowStanding now = standing;
   for (size_t index = 0; index < group.steps.size(); ++index) {
     const KeyStep& step = group.steps[index];
     const ApplyUnit& unit = units_[step.unit];
@@ -212,7 +188,7 @@ RowPath::Outcome RowPath::Decide(const TableGroups& table, const KeyGroup& group
 
 ConflictEntry RowPath::ConflictOf(const TableGroups& table, const KeyGroup& group,
                                   const KeyStep& step, const Resolution& resolution,
-                                  const Standing& standing) const {
+                                  const RowStanding& standing) const {
   ConflictEntry entry{.table = &table,
                       .group = &group,
                       .step = &step,
@@ -226,60 +202,6 @@ ConflictEntry RowPath::ConflictOf(const TableGroups& table, const KeyGroup& grou
     entry.local_version = standing.state.version;
   }
   return entry;
-}
-
-absl::Status RowPath::LogConflicts(const std::vector<ConflictEntry>& conflicts) {
-  for (const ConflictEntry& entry : conflicts) {
-    ++counts_.conflicts[{entry.kind, entry.decision}];
-    PGDUET_RETURN_IF_ERROR(QueueConflict(scope_.pipeline, scope_.identity, entry));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<bool> RowPath::Write(const TableGroups& table, const KeyGroup& group,
-                                    const Standing& standing, const Outcome& outcome) {
-  if (!outcome.applied) return false;
-  const TargetTable& target = *table.table;
-  if (scope_.Crowded(target)) {
-    PGDUET_RETURN_IF_ERROR(WriteUnique(table, group, standing, outcome));
-    return false;
-  }
-  const std::vector<Oid> key_types = ScalarTypes(target, target.keys);
-  if (!outcome.lives) {
-    // With two regions only a delete that met no row can have missed one: a row that it met kept
-    // all others out.
-    if (!standing.exists || NeedsTombstone(scope_, target, group)) {
-      const ApplyUnit& unit = units_[group.steps.back().unit];
-      PGDUET_RETURN_IF_ERROR(
-          QueueRemoteTombstone(scope_, DeleteOf(unit, target, group), unit.vector));
-    }
-    if (!standing.exists) return false;
-    PGDUET_RETURN_IF_ERROR(
-        scope_.pipeline.Add(DeleteRowSql(target), KeyParametersOf(group.key_text), key_types)
-            .status());
-    return false;
-  }
-  std::vector<int> carried;
-  std::vector<PgParameter> parameters;
-  for (int column = 0; column < static_cast<int>(target.columns.size()); ++column) {
-    const Value& value = group.FinalValue(target.source_index[column], outcome.first_applied);
-    if (value.kind == ValueKind::kUnchanged) continue;
-    carried.push_back(column);
-    parameters.push_back(ToParameter(value));
-  }
-  std::vector<Oid> types = ScalarTypes(target, carried);
-  if (!standing.exists) {
-    inserted_.Add({target.oid, group.key_hash}, units_[group.steps.back().unit].header.commit_time);
-    PGDUET_RETURN_IF_ERROR(
-        scope_.pipeline.Add(InsertRowSql(target, carried), parameters, types).status());
-    return true;
-  }
-  for (PgParameter& part : KeyParametersOf(group.key_text)) parameters.push_back(std::move(part));
-  types.insert(types.end(), key_types.begin(), key_types.end());
-  const std::string sql =
-      target.replaces_rows ? ReplaceRowSql(target, carried) : UpdateRowSql(target, carried);
-  PGDUET_RETURN_IF_ERROR(scope_.pipeline.Add(sql, parameters, types).status());
-  return true;
 }
 
 }  // namespace pgduet

@@ -1,8 +1,9 @@
-// The row path: lock, read the row and its version, decide in resolve/, write, log. For the keys
-// that the set-based path could not decide, and for everything after a constraint violation.
+// The row path: lock, read the row and its version, decide in resolve/; row_writer.h writes and
+// logs. For the keys that the set-based path could not decide, and for everything after a
+// constraint violation.
 //
-// Many keys share their round trips: one for all reads, one for all writes. One thread; inside an
-// open apply transaction.
+// Many keys share their statements and round trips: one for all reads, one for all writes. One
+// thread; inside an open apply transaction.
 #pragma once
 
 #include <vector>
@@ -11,7 +12,7 @@
 
 #include "apply/apply_scope.h"
 #include "apply/change_groups.h"
-#include "apply/conflict_log.h"
+#include "apply/row_decision.h"
 #include "resolve/last_write_wins.h"
 
 namespace pgduet {
@@ -30,44 +31,18 @@ class RowPath {
                                             bool after_barrier);
 
  private:
-  struct Standing {  // what is under a key
-    bool exists = false;
-    LocalState state;
-    bool own = false;     // written by this transaction, or by an earlier one of its origin
-    bool parked = false;  // a row is parked under the key
-    TableKey key;
-    uint32_t xid = 0;
-    Incarnation incarnation = 0;  // of a tombstone
-    std::optional<std::string> row_json;
-  };
-  struct Outcome {
-    bool applied = false;
-    bool lives = false;
-    size_t first_applied = 0, last_applied = 0;  // steps
-    std::vector<ConflictEntry> conflicts;
-  };
-  struct Attempt {  // a write that counts if it touched its row
-    size_t result = 0;
-    size_t group = 0;
-    std::vector<ConflictEntry> conflicts;
-  };
-  absl::StatusOr<std::vector<Standing>> Read(const TableGroups& table,
-                                             const std::vector<size_t>& groups);
-  Standing ParseRow(const PgResult& row, TableKey key) const;
+  absl::StatusOr<std::vector<RowStanding>> Read(const TableGroups& table,
+                                                const std::vector<size_t>& groups);
+  void ParseRow(const PgResult& rows, int row, RowStanding& standing) const;
   void ParseTombstone(const PgResult* result, const std::optional<PendingDelete>& pending,
-                      Standing& standing) const;
-  bool Covered(const Standing& standing, const AppliedVector& vector) const;
-  Outcome Decide(const TableGroups& table, const KeyGroup& group, const Standing& standing);
+                      RowStanding& standing) const;
+  bool Covered(const RowStanding& standing, const AppliedVector& vector) const;
+  RowOutcome Decide(const TableGroups& table, const KeyGroup& group, const RowStanding& standing);
   ConflictEntry ConflictOf(const TableGroups& table, const KeyGroup& group, const KeyStep& step,
-                           const Resolution& resolution, const Standing& standing) const;
-  absl::Status LogConflicts(const std::vector<ConflictEntry>& conflicts);
+                           const Resolution& resolution, const RowStanding& standing) const;
   // Of tables that have parked rows: row_path_unique.cc.
-  absl::Status ReadParkedRow(const TableGroups& table, const KeyGroup& group, Standing& standing);
-  absl::Status WriteUnique(const TableGroups& table, const KeyGroup& group,
-                           const Standing& standing, const Outcome& outcome);
-  // Returns whether a row count of one must come back for the statement that was queued.
-  absl::StatusOr<bool> Write(const TableGroups& table, const KeyGroup& group,
-                             const Standing& standing, const Outcome& outcome);
+  absl::Status ReadParkedRow(const TableGroups& table, const KeyGroup& group,
+                             RowStanding& standing);
 
   ApplyScope scope_;
   const std::vector<ApplyUnit>& units_;

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include "apply/bulk_copy.h"
+#include "apply/set_parameters.h"
+#include "apply/table_sql.h"
 #include "apply/tombstone_table.h"
 #include "base/named_error.h"
 
@@ -17,27 +19,6 @@ constexpr size_t kCopyPiece = 64 * 1024;  // bytes sent at once
 
 std::string XidText(FullXid horizon) {
   return std::to_string(horizon == 0 ? kOldestXid : static_cast<uint32_t>(horizon));
-}
-
-void AddValue(ArrayLiteral& literal, const Value& value) {
-  if (value.kind == ValueKind::kNull) {
-    literal.AddNull();
-  } else {
-    literal.Add(value.bytes);
-  }
-}
-
-std::vector<PgParameter> KeyArrays(const TableGroups& table, const std::vector<size_t>& groups) {
-  std::vector<ArrayLiteral> literals;
-  for (const int key : table.table->keys)
-    literals.emplace_back(table.table->columns[key].delimiter);
-  for (const size_t group : groups) {
-    const std::vector<std::string> parts = KeyValues(table.groups[group].key_text);
-    for (size_t part = 0; part < parts.size(); ++part) literals[part].Add(parts[part]);
-  }
-  std::vector<PgParameter> parameters;
-  for (ArrayLiteral& literal : literals) parameters.emplace_back(std::move(literal).Finish());
-  return parameters;
 }
 
 }  // namespace
@@ -173,14 +154,13 @@ absl::Status SetPath::QueueStatement(const TableGroups& table, Statement& statem
   if (statement.kind == ChangeKind::kDelete) {
     parameters = KeyArrays(table, statement.groups);
   } else {
-    for (const int column : statement.carried) {
-      ArrayLiteral literal(target.columns[column].is_array ? ','
-                                                           : target.columns[column].delimiter);
-      for (const size_t group : statement.groups) {
-        AddValue(literal, table.groups[group].FinalValue(target.source_index[column]));
-      }
-      parameters.emplace_back(std::move(literal).Finish());
+    std::vector<ArrayLiteral> literals = ColumnArrays(target, statement.carried);
+    for (size_t place = 0; place < literals.size(); ++place) {
+      const int source = target.source_index[statement.carried[place]];
+      for (const size_t group : statement.groups)
+        AddValue(literals[place], table.groups[group].FinalValue(source));
     }
+    parameters = Finished(std::move(literals));
   }
   std::vector<Oid> types = ArrayTypes(target, statement.carried);
   std::string sql;

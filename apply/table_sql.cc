@@ -57,6 +57,27 @@ std::string KeyMatchParameters(const TargetTable& table, int first) {
   return match;
 }
 
+// What a row path reads of a row: who wrote it, when, whether this transaction did, and the row.
+std::string RowAndStamp(const TargetTable& table) {
+  return fmt::format(
+      "t.xmin::text, (extract(epoch FROM "
+      "(pg_xact_commit_timestamp_origin(t.xmin)).timestamp) * 1000000)::bigint, "
+      "(pg_xact_commit_timestamp_origin(t.xmin)).roident, t.xmin = pg_current_xact_id()::xid, {}",
+      table.row_json);
+}
+
+// What an UPDATE sets from unnest's row; columns that are GENERATED ALWAYS cannot be.
+std::string Assignments(const TargetTable& table, const std::vector<int>& carried) {
+  std::string assignments;
+  for (size_t place = 0; place < carried.size(); ++place) {
+    const TargetColumn& column = table.columns[carried[place]];
+    if (column.identity_always) continue;
+    assignments += fmt::format("{}{} = {}", assignments.empty() ? "" : ", ", column.quoted,
+                               FromSource(column, place));
+  }
+  return assignments;
+}
+
 std::string Names(const TargetTable& table, const std::vector<int>& columns) {
   std::string names;
   for (const int column : columns) {
@@ -108,20 +129,22 @@ std::string CopySql(const TargetTable& table, const std::vector<int>& carried) {
 
 std::string UpdateSetSql(const TargetTable& table, const std::vector<int>& carried,
                          const CoverageSql& coverage) {
-  std::string assignments, unsettable;
+  std::string unsettable;
   for (size_t place = 0; place < carried.size(); ++place) {
     const TargetColumn& column = table.columns[carried[place]];
-    if (!column.identity_always) {
-      assignments += fmt::format("{}{} = {}", assignments.empty() ? "" : ", ", column.quoted,
-                                 FromSource(column, place));
-    } else if (column.key_index <
-               0) {  // cannot be set: where it differs, the row path replaces the row
+    // Cannot be set: where it differs, the row path replaces the row.
+    if (column.identity_always && column.key_index < 0)
       unsettable += fmt::format(" AND t.{} = {}", column.quoted, FromSource(column, place));
-    }
   }
-  return fmt::format("UPDATE {} t SET {} FROM {} WHERE {}{} AND {}", table.quoted, assignments,
-                     Source(carried.size()), KeyMatch(table, carried), unsettable,
-                     coverage.Condition(static_cast<int>(carried.size()) + 1));
+  return fmt::format("UPDATE {} t SET {} FROM {} WHERE {}{} AND {}", table.quoted,
+                     Assignments(table, carried), Source(carried.size()), KeyMatch(table, carried),
+                     unsettable, coverage.Condition(static_cast<int>(carried.size()) + 1));
+}
+
+std::string UpdateRowsSql(const TargetTable& table, const std::vector<int>& carried) {
+  return fmt::format("UPDATE {} t SET {} FROM {} WHERE {} RETURNING s.place", table.quoted,
+                     Assignments(table, carried), Source(carried.size(), " WITH ORDINALITY"),
+                     KeyMatch(table, carried));
 }
 
 std::string DeleteSetSql(const TargetTable& table, const CoverageSql& coverage) {
@@ -147,12 +170,14 @@ std::vector<Oid> ArrayTypes(const TargetTable& table, const std::vector<int>& co
 }
 
 std::string ReadRowSql(const TargetTable& table) {
-  return fmt::format(
-      "SELECT t.xmin::text, (extract(epoch FROM "
-      "(pg_xact_commit_timestamp_origin(t.xmin)).timestamp) * 1000000)::bigint, "
-      "(pg_xact_commit_timestamp_origin(t.xmin)).roident, t.xmin = pg_current_xact_id()::xid, {} "
-      "FROM {} t WHERE {} FOR UPDATE",
-      table.row_json, table.quoted, KeyMatchParameters(table, 1));
+  return fmt::format("SELECT {} FROM {} t WHERE {} FOR UPDATE", RowAndStamp(table), table.quoted,
+                     KeyMatchParameters(table, 1));
+}
+
+std::string ReadRowsSql(const TargetTable& table) {
+  return fmt::format("SELECT s.place, {} FROM {} JOIN {} t ON {} FOR UPDATE OF t",
+                     RowAndStamp(table), Source(table.keys.size(), " WITH ORDINALITY"),
+                     table.quoted, KeyMatch(table, table.keys));
 }
 
 std::string ReadImageSql(const TargetTable& table) {
@@ -235,6 +260,17 @@ std::string JsonOfParameters(const TargetTable& table, const std::vector<int>& c
                           one.json ? "::text" : "", one.quoted);
   }
   return fmt::format("(SELECT to_jsonb(r.*) FROM (SELECT {}) r)", fields);
+}
+
+std::string JsonFieldsOfSource(const TargetTable& table, const std::vector<int>& carried,
+                               size_t first) {
+  std::string fields;
+  for (const int column : carried) {
+    const TargetColumn& one = table.columns[column];
+    fields += fmt::format("{}{}{} AS {}", fields.empty() ? "" : ", ", FromSource(one, first++),
+                          one.json ? "::text" : "", one.quoted);
+  }
+  return fields;
 }
 
 std::vector<int> AllColumns(const TargetTable& table) {

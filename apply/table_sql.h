@@ -39,6 +39,9 @@ std::vector<Oid> ArrayTypes(const TargetTable& table, const std::vector<int>& co
 // One row. Parameters: the columns, or the key.
 std::string ReadRowSql(
     const TargetTable& table);  // xmin, time, roident, own, row as jsonb; locks the row
+// The same of many rows: their place (from 1) first; none for a key without a row. Parameters:
+// arrays of the key's columns.
+std::string ReadRowsSql(const TargetTable& table);
 // xmin, time, roident, own, then each column; locks the row
 std::string ReadImageSql(const TargetTable& table);
 std::string ReadColumnsSql(const TargetTable& table,
@@ -48,6 +51,9 @@ std::string OwnRowSql(
 std::string InsertRowSql(const TargetTable& table, const std::vector<int>& carried);
 std::string UpdateRowSql(const TargetTable& table,
                          const std::vector<int>& carried);  // columns, then key
+// Many rows, all locked and decided: arrays of the columns, key among them. Returns the places
+// (from 1) of the rows that it touched.
+std::string UpdateRowsSql(const TargetTable& table, const std::vector<int>& carried);
 // For tables with `replaces_rows`: the row anew, as UpdateRowSql would leave it. The same
 // parameters.
 std::string ReplaceRowSql(const TargetTable& table, const std::vector<int>& carried);
@@ -55,6 +61,10 @@ std::string DeleteRowSql(const TargetTable& table);
 std::vector<Oid> ScalarTypes(const TargetTable& table, const std::vector<int>& columns);
 // An expression: jsonb of the carried columns given as parameters from `first` on.
 std::string JsonOfParameters(const TargetTable& table, const std::vector<int>& carried, int first);
+// The fields of such a row, where unnest's columns are s.c<first> and so on: for a LATERAL subquery
+// whose to_jsonb gives the same as JsonOfParameters.
+std::string JsonFieldsOfSource(const TargetTable& table, const std::vector<int>& carried,
+                               size_t first);
 
 // All columns / all that an UPDATE may set.
 std::vector<int> AllColumns(const TargetTable& table);

@@ -115,6 +115,26 @@ TEST(TableSqlTest, TheRowsJsonNamesItsColumns) {
             R"((SELECT to_jsonb(r.*) FROM (SELECT $3 AS "id", $4 AS "Tags") r))");
 }
 
+TEST(TableSqlTest, FieldsOfASourceAreTypedAndNamedAsThoseOfParameters) {
+  TargetTable table = Sample();
+  table.columns[3].json = true;
+  EXPECT_EQ(JsonFieldsOfSource(table, {0, 1, 3}, 7),
+            R"(s.c7 AS "id", s.c8::text[] AS "Tags", s.c9::text AS "k2")");
+}
+
+TEST(TableSqlTest, ManyRowsAreReadAndUpdatedByTheirPlaces) {
+  EXPECT_THAT(
+      ReadRowsSql(Sample()),
+      testing::AllOf(testing::StartsWith("SELECT s.place, t.xmin"),
+                     testing::HasSubstr("unnest($1, $2) WITH ORDINALITY AS s(c0, c1, place)"),
+                     testing::EndsWith(R"(ON t."id" = s.c0 AND t."k2" = s.c1 FOR UPDATE OF t)")));
+  EXPECT_EQ(
+      UpdateRowsSql(Sample(), {0, 1, 3}),
+      R"(UPDATE "My Schema"."t""x" t SET "id" = s.c0, "Tags" = s.c1::text[], "k2" = s.c2 FROM )"
+      R"(unnest($1, $2, $3) WITH ORDINALITY AS s(c0, c1, c2, place) )"
+      R"(WHERE t."id" = s.c0 AND t."k2" = s.c2 RETURNING s.place)");
+}
+
 TEST(TableSqlTest, ReadingARowLocksIt) {
   EXPECT_THAT(ReadRowSql(Sample()),
               testing::AllOf(testing::HasSubstr(R"(WHERE t."id" = $1 AND t."k2" = $2)"),

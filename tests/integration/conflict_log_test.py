@@ -65,6 +65,16 @@ def test_both_sides_that_say_the_same_lost_nothing(group):
     assert refused(group["a"], "undo", ids["a"]) == "nothing_to_undo"
 
 
+def test_entries_of_a_row_are_in_the_order_of_its_changes(group):
+    """Also in one transaction, where they show different columns: a delete only the key, an update the row."""
+    group["a"].sql("INSERT INTO item VALUES (1, 'base'), (2, 'base')")
+    group.wait_converged()
+    group.write_late([("a", "DELETE FROM item WHERE id = 1; UPDATE item SET name = 'from a' WHERE id = 2; DELETE FROM item WHERE id = 2"),
+                      ("b", "UPDATE item SET name = 'from b'")])
+    logged = group["b"].sql("SELECT key->>'id', remote_operation FROM pgduet.conflict WHERE decision = 'keep_local' ORDER BY id")
+    assert logged == [("1", "delete"), ("2", "update"), ("2", "delete")]
+
+
 class TestShow:
     def test_both_rows_the_rule_and_the_row_now(self, group):
         ids = meet_updates(group)
