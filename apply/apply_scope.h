@@ -13,6 +13,7 @@
 
 #include "apply/applied_state.h"
 #include "apply/bulk_copy.h"
+#include "apply/closed_time.h"
 #include "apply/coverage_history.h"
 #include "apply/decoder_barrier.h"
 #include "apply/parking_lot.h"
@@ -90,7 +91,8 @@ struct ApplyScope {
   UniquePath* unique = nullptr;
   const ForeignKeyWatch* foreign_keys = nullptr;  // null: nobody looks for orphans
   LockPatience decoder_patience = {};
-  TargetClock* clock = nullptr;  // of the session; hears what the transaction has asked
+  TargetClock* clock = nullptr;     // of the session; hears what the transaction has asked
+  ClosingAlong* closing = nullptr;  // of the session; null: its transactions close no time
   // What the session's thread does while the server works; null: it waits.
   const std::function<void()>* meanwhile = nullptr;
 

@@ -58,19 +58,33 @@ absl::Status ApplyTransaction::Begin(const RecordHeader& last, CommitTime stamp)
   PGDUET_RETURN_IF_ERROR(
       scope_.pipeline
           .Add("SELECT pg_replication_origin_xact_setup($1::pg_lsn, $2::timestamptz), " +
-                   MicrosecondsOf("clock_timestamp()"),
+                   MicrosecondsOf("clock_timestamp()") +
+                   ", pg_snapshot_xmin(pg_current_snapshot())::text",
                {last.commit_lsn.ToString(), TimestampText(stamp)})
           .status());
   stamp_ = stamp;
   scope_.pipeline.Watch([this](const PgResult& answer) {
     clock_ = answer.Int(0, 1);
     if (scope_.clock != nullptr) scope_.clock->Answered(clock_, TargetClock::Steady::now());
+    if (scope_.closing != nullptr)
+      scope_.closing->Began(clock_, static_cast<FullXid>(answer.Int(0, 2)));
   });
-  return scope_.pipeline
-      .Add(
-          "SELECT pg_logical_emit_message(true, $1, $2::text)",
-          {std::string(kMarkerPrefix), EncodeMarker({.rank = scope_.origin, .position = position})})
-      .status();
+  return QueueMessages(position);
+}
+
+// The marker, and the time that is closed by now if somebody waits for that.
+absl::Status ApplyTransaction::QueueMessages(const Position& position) {
+  std::string sql = "SELECT pg_logical_emit_message(true, $1, $2::text)";
+  std::vector<PgParameter> parameters = {
+      std::string(kMarkerPrefix), EncodeMarker({.rank = scope_.origin, .position = position})};
+  const std::optional<CommitTime> closed =
+      scope_.closing == nullptr ? std::nullopt : scope_.closing->ToTell();
+  if (closed) {
+    sql += ", pg_logical_emit_message(true, $3, $4::text)";
+    parameters.emplace_back(std::string(kClosedPrefix));
+    parameters.emplace_back(EncodeClosedTime(*closed));
+  }
+  return scope_.pipeline.Add(sql, parameters).status();
 }
 
 absl::Status ApplyTransaction::Apply(const std::vector<ApplyUnit>& units,
@@ -324,8 +338,9 @@ absl::Status ApplyTransaction::CommitAll(const RecordHeader& last, int64_t log_o
                           .sequence = last.sequence,
                           .commit_lsn = last.commit_lsn,
                           .commit_time = last.commit_time};
-  scope_.history.Applied(scope_.origin, static_cast<FullXid>(results.front().Int(0, 0)), position,
-                         members_);
+  const auto xid = static_cast<FullXid>(results.front().Int(0, 0));
+  scope_.history.Applied(scope_.origin, xid, position, members_);
+  if (scope_.closing != nullptr) scope_.closing->Committed(xid);
   gate_.Leave();
   return absl::OkStatus();
 }

@@ -47,6 +47,7 @@ class ApplyTransaction {
   const ApplyCounts& counts() const { return counts_; }
 
  private:
+  absl::Status QueueMessages(const Position& position);
   absl::Status ApplyUnits(const std::vector<ApplyUnit>& units, std::vector<Segment> segments);
   // Which of several transactions writes which row, as far as nothing stands in its way (else the
   // row path says).

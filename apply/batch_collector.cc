@@ -33,13 +33,14 @@ bool BatchCollector::IsTransaction(const LogPump::Item& item) {
 }
 
 // What has just arrived is applied alone, a backlog is batched.
-bool BatchCollector::MayJoin(const ApplyBatch& batch, const LogPump::Item& item) const {
+bool BatchCollector::MayJoin(const ApplyBatch& batch, const LogPump::Item& item) {
   const RecordHeader& header = item.event.record.header;
   if (!header.last) return false;
   const CommitTime highest = std::max(batch.highest, header.commit_time);
   if (rule_.Closed(highest)) return true;
-  const bool waits_for_ours = highest > applied_.ClosedTime(own_rank_);
-  if (waits_for_ours && absl::Now() - item.read_at > kBacklog) applied_.WantClosedTime();
+  if (highest <= applied_.ClosedTime(own_rank_)) return false;
+  waits_for_closed_time_ = true;
+  if (absl::Now() - item.read_at > kBacklog) applied_.WantClosedTime();
   return false;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <absl/status/statusor.h>
@@ -60,12 +61,15 @@ class BatchCollector {
   // A further chunk of a large transaction, or whatever comes in its place (then PutBack).
   absl::StatusOr<std::optional<LogPump::Item>> NextChunk(absl::Duration timeout);
   void PutBack(LogPump::Item item) { put_back_ = std::move(item); }
+  // Whether a transaction had to be left out since the last call, because our own time is not
+  // closed up to its.
+  bool TakeWaitsForClosedTime() { return std::exchange(waits_for_closed_time_, false); }
   bool HasMore() const { return put_back_.has_value() || pump_.queued_bytes() > 0; }
 
  private:
   std::optional<LogPump::Item> Next(absl::Duration timeout);
   static bool IsTransaction(const LogPump::Item& item);
-  bool MayJoin(const ApplyBatch& batch, const LogPump::Item& item) const;
+  bool MayJoin(const ApplyBatch& batch, const LogPump::Item& item);
   bool IsFull(const ApplyBatch& batch) const;
   // False: the item does not belong to the batch and was put back.
   bool Take(LogPump::Item item, ApplyBatch& batch);
@@ -78,6 +82,7 @@ class BatchCollector {
   const Limits limits_;
   std::optional<LogPump::Item> put_back_;  // comes after what is ahead
   ApplyBatch ahead_;
+  bool waits_for_closed_time_ = false;
 };
 
 }  // namespace pgduet

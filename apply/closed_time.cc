@@ -19,4 +19,22 @@ CommitTime ClosingTimes::Closed(FullXid oldest_running) {
   return closed_;
 }
 
+std::optional<CommitTime> ClosingAlong::ToTell() {
+  const CommitTime closed = times_.Closed(oldest_running_);
+  telling_ = wanted_ && closed > told_ ? std::optional(closed) : std::nullopt;
+  return telling_;
+}
+
+void ClosingAlong::Began(CommitTime clock, FullXid oldest_running) {
+  clock_ = clock;
+  oldest_running_ = oldest_running;
+}
+
+void ClosingAlong::Committed(FullXid xid) {
+  times_.Opened(clock_, xid);
+  if (!telling_) return;
+  told_ = *telling_;
+  wanted_ = false;
+}
+
 }  // namespace pgduet

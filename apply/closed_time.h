@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <utility>
 
 #include "apply/coverage_history.h"
@@ -31,6 +32,29 @@ class ClosingTimes {
   static constexpr size_t kOpenMax = 10'000;
   std::deque<std::pair<CommitTime, FullXid>> open_;
   CommitTime closed_ = kOldestTime;
+};
+
+// Closes time along with a session's transactions, which read the clock and take an id anyway: as
+// often as they come, where the housekeeper's own transactions come at intervals. For a session
+// whose transactions wait for it, so that they may share one (docs/decisions/0002, G).
+class ClosingAlong {
+ public:
+  // Something waits for a time that is not closed yet: the next transaction that can tells of one.
+  void Want() { wanted_ = true; }
+  // What the transaction that begins is to tell; nothing: nobody waits, or nothing is new.
+  std::optional<CommitTime> ToTell();
+  // It read the clock and the oldest running id, and after that was given an id.
+  void Began(CommitTime clock, FullXid oldest_running);
+  // It is committed, that id and what it told with it. One that is not has told nothing.
+  void Committed(FullXid xid);
+
+ private:
+  ClosingTimes times_;
+  CommitTime clock_ = kOldestTime;
+  FullXid oldest_running_ = 0;
+  CommitTime told_ = kOldestTime;
+  std::optional<CommitTime> telling_;
+  bool wanted_ = false;
 };
 
 }  // namespace pgduet

@@ -282,12 +282,14 @@ absl::Status OriginSession::ApplyTogether(const std::vector<ApplyUnit>& units,
                                           std::vector<Segment> segments, const Last& last,
                                           CommitTime highest, Grouping first_grouping) {
   const absl::Time apply_begin = absl::Now();
+  if (batches_->TakeWaitsForClosedTime()) closing_.Want();
   return Retrying(
       [&](Grouping grouping) -> absl::Status {
         // For an attempt after clock_behind; else it is known to be past.
         PGDUET_RETURN_IF_ERROR(hold_back_.WaitForLikelyClock(*session_, highest));
         ApplyScope scope = Scope();
         scope.meanwhile = &meanwhile_;
+        scope.closing = &closing_;
         ApplyTransaction transaction(scope, shared_.barrier, grouping, stop_);
         PGDUET_RETURN_IF_ERROR(transaction.Begin(last.header, highest));
         PGDUET_RETURN_IF_ERROR(transaction.Apply(units, std::exchange(segments, {})));

@@ -94,6 +94,7 @@ class OriginSession {
   std::unique_ptr<LogPump> pump_;
   std::unique_ptr<BatchCollector> batches_;
   ApplyBatch applied_batch_;  // freed while the server works on the next
+  ClosingAlong closing_;
   const std::function<void()> meanwhile_ = [this] {
     applied_batch_ = {};
     batches_->CollectAhead();

@@ -46,6 +46,20 @@ def decoder_stopped(region):
 
 
 @contextlib.contextmanager
+def housekeeper_stopped(region):
+    """Nothing is closed, sampled, swept or removed by the region's housekeeper while the block runs."""
+    pids = [pid for (pid,) in region.sql("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'pgduet%%housekeep%%'")]
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
 def locked(region, statement):
     """What the statement locks stays locked while the block runs."""
     connection = region.connect(autocommit=False)
@@ -230,6 +244,18 @@ class TestTwoRegions:
         assert_same_items(group)
         [(after,)] = b.sql("SELECT count(*) FROM pgduet.progress")
         assert after - before < backlog / 4
+
+    def test_the_transactions_of_a_backlog_close_the_time_that_it_waits_for(self, group):
+        a, b = group["a"], group["b"]
+        backlog = 4000
+        [(before,)] = b.sql("SELECT count(*) FROM pgduet.progress")
+        with housekeeper_stopped(b):
+            with group.paused("a", "b"):
+                a.sql(f"DO $$ BEGIN FOR i IN 1..{backlog} LOOP INSERT INTO item VALUES (10000 + i, 'x'); COMMIT; END LOOP; END $$")
+            wait_until(lambda: b.sql("SELECT 1 FROM item WHERE id = %s", (10000 + backlog,)), "the backlog to be applied")
+            [(after,)] = b.sql("SELECT count(*) FROM pgduet.progress")
+        assert after - before < backlog * 3 / 4
+        assert_same_items(group)
 
 
 class TestThreeRegions:
