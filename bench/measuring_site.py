@@ -7,6 +7,7 @@ from harness.kafka import KafkaBroker
 from harness.workspace import Workspace
 
 from connect.worker import ConnectWorker
+from measure.warm_up import warm_up
 
 
 class MeasuringSite:
@@ -22,6 +23,7 @@ class MeasuringSite:
         if self._broker is None:
             self._broker = KafkaBroker(self.workspace).start()
             self._stack.callback(self._broker.close)
+            warm_up(self._broker)
         return self._broker
 
     def connect(self):
