@@ -23,6 +23,7 @@ struct StreamStatus {
 
 struct AgentStatus {
   std::string group;
+  std::string set;
   std::string region;
   std::string transport;
   std::string state;  // starting, running, degraded (a stream is stopped or reconnecting), stopping

@@ -25,6 +25,13 @@ const RegionConfig* Config::FindRegion(std::string_view name) const {
   return nullptr;
 }
 
+const SetConfig* Config::FindSet(std::string_view name) const {
+  for (const SetConfig& one : sets) {
+    if (one.name == name) return &one;
+  }
+  return nullptr;
+}
+
 std::string ConfigProblem::ToString(std::string_view path) const {
   std::string text(path);
   if (line > 0) text += fmt::format(":{}", line);
@@ -42,7 +49,8 @@ Environment ProcessEnvironment() {
   };
 }
 
-absl::StatusOr<Config> LoadConfig(const std::string& path, const Environment& environment) {
+absl::StatusOr<Config> LoadConfig(const std::string& path, const Environment& environment,
+                                  const std::string& set) {
   // Opening a directory succeeds; reading it throws.
   std::error_code no_file;
   std::ifstream file;
@@ -56,7 +64,7 @@ absl::StatusOr<Config> LoadConfig(const std::string& path, const Environment& en
                       "give the right path with --config or PGDUET_CONFIG");
   }
   ParsedConfig parsed = ParseConfig(text, path, environment);
-  if (parsed.problems.empty()) return std::move(parsed.config);
+  if (parsed.problems.empty()) return OfSet(std::move(parsed.config), set);
   std::string message;
   for (const ConfigProblem& problem : parsed.problems) {
     if (!message.empty()) message += '\n';

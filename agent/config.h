@@ -46,8 +46,21 @@ struct TableConfig {
   TablePolicy policy;  // with what `defaults` says; names of regions are ranks, all of them
   std::string on_unique = "stop";  // stop, park_loser
   OnOrphan on_orphan = OnOrphan::kReport;
+  std::string set = "main";
   std::string QualifiedName() const { return schema + "." + name; }  // for people
   std::string QuotedName() const;                                    // for SQL
+};
+
+// A set of tables besides `main`: a slot, a topic and an agent of its own (docs/decisions/0009).
+struct SetConfig {
+  std::string name;
+  int line = 0;
+  struct Address {
+    std::string region;
+    std::string http;
+    int line = 0;
+  };
+  std::vector<Address> http;  // "off" where a region is missing
 };
 
 struct Config {
@@ -55,7 +68,7 @@ struct Config {
   std::string source;  // the file's text; may hold passwords
   std::string group;
   TransportKind transport = TransportKind::kKafka;
-  std::string set = "main";           // more than one set is not available in this version
+  std::string set = "main";           // whose tables and addresses these are
   std::vector<RegionConfig> regions;  // index = rank
   std::map<std::string, std::string> kafka_properties;
   absl::Duration kafka_retention_min = absl::Hours(7 * 24);
@@ -66,9 +79,13 @@ struct Config {
   int64_t conflict_max_rows = 1'000'000;
   bool conflict_topic = false;
   std::vector<TableConfig> tables;  // sorted by schema and name
+  std::vector<SetConfig> sets;      // of the file, without `main`
+  std::vector<TableConfig> others;  // tables of the file that are in other sets
 
   // nullptr when the group has no such region.
   const RegionConfig* FindRegion(std::string_view name) const;
+  // nullptr when the file declares no such set (it never declares `main`).
+  const SetConfig* FindSet(std::string_view name) const;
 };
 
 struct ConfigProblem {
@@ -83,7 +100,8 @@ struct ConfigProblem {
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 Environment ProcessEnvironment();
 
-// Problems are in the order of the file. `config` is usable only when there are none.
+// Problems are in the order of the file. `config` is usable only when there are none; it has the
+// tables of all sets, for OfSet() to choose.
 struct ParsedConfig {
   Config config;
   std::vector<ConfigProblem> problems;
@@ -91,8 +109,12 @@ struct ParsedConfig {
 ParsedConfig ParseConfig(const std::string& text, const std::string& path,
                          const Environment& environment);
 
+// One set of the file: its tables, its agents' addresses. InvalidArgument/unknown_set.
+absl::StatusOr<Config> OfSet(Config file, const std::string& set);
+
 // InvalidArgument/invalid_config with all problems, one a line; config_unreadable when the file
-// cannot be read.
-absl::StatusOr<Config> LoadConfig(const std::string& path, const Environment& environment);
+// cannot be read; unknown_set.
+absl::StatusOr<Config> LoadConfig(const std::string& path, const Environment& environment,
+                                  const std::string& set);
 
 }  // namespace pgduet

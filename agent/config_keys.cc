@@ -12,7 +12,7 @@ namespace {
 
 // They get a better answer than "unknown key".
 const std::set<std::string_view> kLater = {"tables/*/owner", "tables/*/on_error",
-                                           "tables/*/on_unique", "sets", "tables/*/set"};
+                                           "tables/*/on_unique"};
 
 size_t EditDistance(std::string_view left, std::string_view right) {
   std::vector<size_t> row(right.size() + 1);

@@ -8,10 +8,10 @@
 
 #include "agent/config_keys.h"
 #include "agent/config_nodes.h"
+#include "agent/config_sets.h"
 #include "agent/config_settings.h"
 #include "agent/config_values.h"
 #include "agent/policy_settings.h"
-#include "agent/policy_text.h"
 #include "schemas/record_codec.h"
 
 namespace pgduet {
@@ -118,6 +118,16 @@ class ConfigReader {
                         [&](const std::string& name, int key_line, const YAML::Node& node) {
                           ReadTable(name, key_line, node);
                         });
+    } else if (setting.path == "sets") {
+      nodes_.ForEachKey(value, shown,
+                        [&](const std::string& name, int key_line, const YAML::Node& node) {
+                          ReadSet(name, key_line, node);
+                        });
+    } else if (setting.path == "sets/*/http") {
+      nodes_.ForEachKey(value, shown,
+                        [&](const std::string& region, int key_line, const YAML::Node& node) {
+                          ReadSetAddress(region, key_line, node, shown);
+                        });
     } else if (setting.path == "tables/*/columns") {
       nodes_.ForEachKey(value, shown,
                         [&](const std::string& name, int key_line, const YAML::Node& node) {
@@ -157,10 +167,7 @@ class ConfigReader {
 
   void ReadRegion(const std::string& name, int line, const YAML::Node& node) {
     const std::string shown = "regions." + name;
-    const bool plain =
-        !name.empty() && name.size() <= 32 &&
-        name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
-    if (!plain) {
+    if (!IsPlainName(name)) {
       Problem(line, shown, fmt::format("not a region name: '{}'", name),
               "use 1 to 32 of a-z, 0-9 and '-'");
     } else if (name == "local" || name == "housekeeper" || name == "policies" ||
@@ -185,6 +192,22 @@ class ConfigReader {
     parsed_.config.regions.push_back(std::move(region));
   }
 
+  void ReadSet(const std::string& name, int line, const YAML::Node& node) {
+    parsed_.config.sets.push_back({.name = name, .line = line, .http = {}});
+    SettingScope scope{parsed_.config};
+    ReadValue(*FindSetting("sets/*"), node, "sets." + name, line, scope);
+  }
+
+  void ReadSetAddress(const std::string& region, int line, const YAML::Node& node,
+                      const std::string& shown) {
+    const std::string key = JoinKey(shown, region);
+    const std::optional<std::string> address = nodes_.Scalar(node, key, line);
+    if (!address.has_value()) return;
+    if (const auto fault = CheckHttpAddress(*address))
+      Problem(line, key, fault->what, fault->remedy);
+    parsed_.config.sets.back().http.push_back({.region = region, .http = *address, .line = line});
+  }
+
   void ReadTable(const std::string& text, int line, const YAML::Node& node) {
     const std::string shown = "tables." + text;
     any_table_ = true;
@@ -198,7 +221,7 @@ class ConfigReader {
     table.name = std::move(name.name);
     table.line = line;
     PolicyDraft draft;
-    SettingScope scope{parsed_.config, nullptr, &draft};
+    SettingScope scope{parsed_.config, nullptr, &draft, &table};
     if (node.IsMap()) {
       ReadMapping(node, "tables/*", shown, scope, line);
     } else if (!node.IsNull()) {
@@ -248,7 +271,8 @@ class ConfigReader {
     }
     for (const RegionConfig& region : config.regions) CheckRegion(region);
     CheckConflictTopic();
-    if (parsed_.problems.empty() && CanonicalPolicyText(config).size() > kPolicyTextBytesMax) {
+    CheckSets(config, parsed_.problems);
+    if (parsed_.problems.empty() && LongestPolicyText(config) > kPolicyTextBytesMax) {
       Problem(0, "tables", "all names and policies together are too long to travel",
               "list fewer tables, or name fewer columns");
     }

@@ -73,10 +73,12 @@ Fault AssignBrokers(const std::string& value, SettingScope& scope) {
 }
 
 Fault AssignHttp(const std::string& value, SettingScope& scope) {
-  if (value != "off" && !ParseHostPort(value).has_value()) {
-    return SettingFault{fmt::format("not an address: '{}'", value), "write host:port, or off"};
-  }
   scope.region->http = value;
+  return CheckHttpAddress(value);
+}
+
+Fault AssignSet(const std::string& value, SettingScope& scope) {
+  scope.table->set = value;
   return std::nullopt;
 }
 
@@ -358,11 +360,35 @@ const Setting kSettings[] = {
     {"tables/*/on_orphan", false, "`report`, `delete_child` or `revive_parent`",
      "the value of `defaults.on_orphan`", "revive_parent",
      "As `defaults.on_orphan`, for rows of this table that refer to another one.", AssignOnOrphan},
+    {"tables/*/set", false, "name of a set", "main", "orders",
+     "The set that the table is in: `main`, or one of `sets`. Tables that refer to each other by "
+     "foreign keys must be in one set. It cannot be changed while the regions run; "
+     "[sets.md](operations/sets.md) says how.",
+     AssignSet},
+    {"sets", false, "mapping", "", "{orders: {http: {us-east: \"127.0.0.1:9287\"}}}",
+     "Sets of tables besides `main`, by name (1 to 32 of `a-z`, `0-9`, `-`; `main` and `conflicts` "
+     "are reserved). Each has a slot, a topic and an agent of its own in every region (`--set`), "
+     "so that sets never wait for each other. There is no order between them: a transaction that "
+     "writes tables of two sets arrives as two transactions. The name is part of the names of "
+     "slots, topics and the schema `pgduet_SET`, so it cannot be changed later.",
+     nullptr},
+    {"sets/*", false, "mapping, may be empty", "", "", "One set.", nullptr},
+    {"sets/*/http", false, "mapping", "", "{us-east: \"127.0.0.1:9287\", eu-west: off}",
+     "As `regions.*.http`, for the set's agents.", nullptr},
+    {"sets/*/http/*", false, "host:port or `off`", "off", "127.0.0.1:9287",
+     "Where the set's agent of that region serves. Two agents cannot share an address.", nullptr},
 };
 
 }  // namespace
 
 std::span<const Setting> Settings() { return kSettings; }
+
+bool IsPlainName(std::string_view text) { return IsName(text, /*underscore=*/false); }
+
+std::optional<SettingFault> CheckHttpAddress(const std::string& value) {
+  if (value == "off" || ParseHostPort(value).has_value()) return std::nullopt;
+  return SettingFault{fmt::format("not an address: '{}'", value), "write host:port, or off"};
+}
 
 const Setting* FindSetting(std::string_view path) {
   const auto found = std::find_if(std::begin(kSettings), std::end(kSettings),

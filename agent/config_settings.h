@@ -20,6 +20,7 @@ struct SettingScope {
   Config& config;
   RegionConfig* region = nullptr;
   PolicyDraft* policy = nullptr;  // of one table, or of `defaults`
+  TableConfig* table = nullptr;
 };
 
 // nullptr: the key holds more keys, or lists; the reader knows which.
@@ -35,6 +36,11 @@ struct Setting {
   std::string_view text;
   SettingAssign assign = nullptr;
 };
+
+// Of regions and sets: 1 to 32 of a-z, 0-9 and '-'.
+bool IsPlainName(std::string_view text);
+// host:port, or off.
+std::optional<SettingFault> CheckHttpAddress(const std::string& value);
 
 std::span<const Setting> Settings();
 const Setting* FindSetting(std::string_view path);

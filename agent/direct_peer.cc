@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/named_error.h"
 #include "base/thread_name.h"
+#include "schemas/sidecar.h"
 #include "transport/policy_difference.h"
 
 namespace pgduet {
@@ -89,9 +90,7 @@ void DirectPeer::WatchPolicy(std::stop_token stop) {
   std::unique_ptr<PgConnection> connection;
   do {
     if (connection == nullptr) {
-      auto opened = PgConnection::Open({.conninfo = peer_.postgres,
-                                        .application_name = "pgduet policy",
-                                        .settings = PinnedSettings()});
+      auto opened = PgConnection::Open(SetSession(peer_.postgres, config_.set, "policy"));
       if (!opened.ok()) continue;
       connection = *std::move(opened);
     }
@@ -113,9 +112,7 @@ void DirectPeer::WatchPolicy(std::stop_token stop) {
 
 // The peer has switched, and we are about to: the marks in the streams keep the two sets apart.
 bool DirectPeer::MovesTo(const std::string& theirs) const {
-  const auto self = PgConnection::Open({.conninfo = self_.postgres,
-                                        .application_name = "pgduet policy",
-                                        .settings = PinnedSettings()});
+  const auto self = PgConnection::Open(SetSession(self_.postgres, config_.set, "policy"));
   if (!self.ok()) return false;
   const absl::StatusOr<PgResult> row = (*self)->Query(
       "SELECT EXISTS (SELECT FROM pgduet.policy_change WHERE state IN ('fenced', 'voted') AND "
@@ -125,10 +122,9 @@ bool DirectPeer::MovesTo(const std::string& theirs) const {
 }
 
 absl::StatusOr<std::optional<LogTail>> DirectPeer::ReadTail() const {
-  PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = self_.postgres,
-                                              .application_name = "pgduet direct tail",
-                                              .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(
+      const std::unique_ptr<PgConnection> connection,
+      PgConnection::Open(SetSession(self_.postgres, config_.set, "direct tail")));
   PGDUET_ASSIGN_OR_RETURN(
       const PgResult row,
       connection->Query(

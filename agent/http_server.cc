@@ -9,6 +9,7 @@
 
 #include "base/named_error.h"
 #include "base/thread_name.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -82,6 +83,7 @@ std::string StatusToJson(const AgentStatus& status) {
   nlohmann::ordered_json json = {
       {"group", status.group}, {"region", status.region},   {"transport", status.transport},
       {"state", status.state}, {"version", PGDUET_VERSION}, {"tombstones", status.tombstones}};
+  if (status.set != kMainSet) json["set"] = status.set;
   if (!status.error.empty()) {
     json["error"] = status.error;
     json["message"] = status.message;

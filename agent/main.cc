@@ -10,12 +10,14 @@
 #include "agent/config.h"
 #include "agent/config_docs.h"
 #include "base/named_error.h"
+#include "schemas/sidecar.h"
 
 namespace {
 
 struct CommandLine {
   std::string config_path;
   std::string region;
+  std::string set = std::string(pgduet::kMainSet);
   bool json = false;
 };
 
@@ -26,7 +28,7 @@ std::optional<pgduet::Config> ReadConfig(const CommandLine& line) {
     return std::nullopt;
   }
   absl::StatusOr<pgduet::Config> config =
-      pgduet::LoadConfig(line.config_path, pgduet::ProcessEnvironment());
+      pgduet::LoadConfig(line.config_path, pgduet::ProcessEnvironment(), line.set);
   if (config.ok()) return *std::move(config);
   pgduet::Fail(config.status());
   return std::nullopt;
@@ -105,6 +107,8 @@ int main(int argc, char** argv) {
       ->envname("PGDUET_CONFIG");
   app.add_option("-r,--region", line.region, "The region this command is for")
       ->envname("PGDUET_REGION");
+  app.add_option("-s,--set", line.set, "The set of tables this command is for (default main)")
+      ->envname("PGDUET_SET");
   app.add_flag("--json", line.json, "Machine-readable output");
   app.fallthrough();
 

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "capture/applied_marker.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -32,6 +33,16 @@ std::string PeerSlotName(std::string_view group, std::string_view set, std::stri
 
 std::string PublicationName(std::string_view group, std::string_view set) {
   return ServerName(fmt::format("pgduet_{}_{}", group, set));
+}
+
+std::string ConsumerGroup(const Config& config, std::string_view region) {
+  const std::string main = fmt::format("pgduet.{}.{}", config.group, region);
+  return config.set == kMainSet ? main : fmt::format("{}.{}", main, config.set);
+}
+
+std::string ClientId(const Config& config, std::string_view region) {
+  return config.set == kMainSet ? fmt::format("pgduet-{}", region)
+                                : fmt::format("pgduet-{}-{}", region, config.set);
 }
 
 std::vector<std::string> OriginNames(const Config& config, std::string_view region) {

@@ -16,6 +16,9 @@ std::string SlotName(std::string_view group, std::string_view set);
 std::string PeerSlotName(std::string_view group, std::string_view set, std::string_view peer);
 std::string PublicationName(std::string_view group, std::string_view set);
 // The topic: TopicName in transport/kafka_log.h.
+// How a region's agent is known to brokers, as the reader of a topic and as a client.
+std::string ConsumerGroup(const Config& config, std::string_view region);
+std::string ClientId(const Config& config, std::string_view region);
 
 // Region names of the origins for the agent's own work: the delete journal's, the housekeeper's
 // (sweeps, closed times).

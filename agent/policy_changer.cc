@@ -272,7 +272,8 @@ absl::Status PolicyChanger::Fence(uint64_t change) {
   PGDUET_RETURN_IF_ERROR(
       session_->Query("LOCK TABLE " + tables + " IN SHARE ROW EXCLUSIVE MODE").status());
   PGDUET_RETURN_IF_ERROR(CheckGates());
-  PGDUET_RETURN_IF_ERROR(session_->Query("SELECT setval('pgduet.policy_gate', 2)").status());
+  PGDUET_RETURN_IF_ERROR(
+      session_->Query("SELECT setval(tableoid::regclass, 2) FROM pgduet.policy_gate").status());
   PGDUET_RETURN_IF_ERROR(
       session_
           ->Query("UPDATE pgduet.policy_change SET state = 'fenced', change = $2::bigint, "
@@ -313,7 +314,7 @@ absl::Status PolicyChanger::Say(PolicyNoticeKind kind, uint64_t change, const st
   PGDUET_RETURN_IF_ERROR(session_->Query("BEGIN").status());
   PGDUET_RETURN_IF_ERROR(session_
                              ->Query("SELECT pg_logical_emit_message(true, $1, $2::text)",
-                                     {std::string(kPolicyPrefix), EncodePolicyNotice(notice)})
+                                     {identity_.messages.policy, EncodePolicyNotice(notice)})
                              .status());
   PGDUET_RETURN_IF_ERROR(StoreNotice(*session_, identity_.rank, notice));
   // A proposal's number is that of an earlier change.
@@ -351,7 +352,8 @@ absl::Status PolicyChanger::End(uint64_t change, const std::string& reason) {
 }
 
 absl::Status PolicyChanger::OpenGate() {
-  PGDUET_RETURN_IF_ERROR(session_->Query("SELECT setval('pgduet.policy_gate', 1)").status());
+  PGDUET_RETURN_IF_ERROR(
+      session_->Query("SELECT setval(tableoid::regclass, 1) FROM pgduet.policy_gate").status());
   metrics_.Gate(false);
   return absl::OkStatus();
 }

@@ -1,5 +1,6 @@
 #include "agent/policy_set.h"
 
+#include <algorithm>
 #include <set>
 #include <sstream>
 
@@ -7,6 +8,7 @@
 #include <xxhash.h>
 #include <yaml-cpp/yaml.h>
 
+#include "agent/config_values.h"
 #include "agent/policy_text.h"
 #include "base/named_error.h"
 #include "transport/policy_difference.h"
@@ -44,6 +46,24 @@ std::string Joined(const std::set<std::string>& lines) {
   return text;
 }
 
+// Whether the entry of a file's `tables` is one of the other sets', which have their own agents.
+bool IsOthers(const Config& config, const YAML::Node& name) {
+  const TableNameText table = ParseTableName(name.Scalar());
+  return std::any_of(config.others.begin(), config.others.end(), [&](const TableConfig& other) {
+    return other.schema == table.schema && other.name == table.name;
+  });
+}
+
+// `tables`, with the entries of other sets or without those of ours. Without other sets all of it,
+// or nothing.
+YAML::Node TablesOf(const Config& config, const YAML::Node& tables, bool others) {
+  YAML::Node kept = YAML::Clone(tables);
+  for (const auto& entry : tables) {
+    if (IsOthers(config, entry.first) != others) kept.remove(entry.first.Scalar());
+  }
+  return kept;
+}
+
 std::string TextOf(const Config& group, const TableConfig& table) {
   Config one = group;
   one.tables = {table};
@@ -55,7 +75,7 @@ std::string TextOf(const Config& group, const TableConfig& table) {
 std::string PolicySettingsText(const Config& config) {
   const YAML::Node file = YAML::Load(config.source);
   YAML::Node settings;
-  settings["tables"] = file["tables"];
+  settings["tables"] = TablesOf(config, file["tables"], /*others=*/false);
   if (const YAML::Node defaults = file["defaults"]; defaults.IsDefined() && defaults.IsMap()) {
     for (const auto& entry : defaults) {
       if (entry.first.Scalar() != kOwnDefault) settings["defaults"][entry.first] = entry.second;
@@ -70,7 +90,9 @@ absl::StatusOr<Config> WithPolicySettings(const Config& file, const std::string&
   try {
     YAML::Node whole = YAML::Load(file.source);
     const YAML::Node stored = YAML::Load(settings);
-    whole["tables"] = stored["tables"];
+    YAML::Node tables = TablesOf(file, whole["tables"], /*others=*/true);
+    for (const auto& entry : stored["tables"]) tables[entry.first.Scalar()] = entry.second;
+    whole["tables"] = tables;
     YAML::Node defaults;
     if (stored["defaults"].IsDefined()) defaults = YAML::Clone(stored["defaults"]);
     if (whole["defaults"].IsDefined() && whole["defaults"][kOwnDefault].IsDefined())
@@ -83,10 +105,11 @@ absl::StatusOr<Config> WithPolicySettings(const Config& file, const std::string&
   }
   ParsedConfig parsed = ParseConfig(document, file.path, ProcessEnvironment());
   if (!parsed.problems.empty()) return Unreadable(parsed.problems.front().ToString(file.path));
-  const std::string text = CanonicalPolicyText(parsed.config);
+  PGDUET_ASSIGN_OR_RETURN(Config config, OfSet(std::move(parsed.config), file.set));
+  const std::string text = CanonicalPolicyText(config);
   if (text != policy_text) return Unreadable(DescribePolicyDifference(policy_text, text));
-  parsed.config.source = document;
-  return std::move(parsed.config);
+  config.source = document;
+  return config;
 }
 
 std::vector<TableConfig> ChangedTables(const Config& from, const Config& to) {

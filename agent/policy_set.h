@@ -12,7 +12,8 @@
 
 namespace pgduet {
 
-// What the file says of `tables` and `defaults`, as YAML; no connection strings, no passwords.
+// What the file says of the set's `tables` and of `defaults`, as YAML; no connection strings, no
+// passwords.
 std::string PolicySettingsText(const Config& config);
 
 // The file's configuration with another set's settings. `policy_text` is that set's canonical text,

@@ -21,10 +21,11 @@ namespace {
 // as rounds only at their end.
 constexpr absl::Duration kStuckAfter = absl::Minutes(10);
 
-absl::Status NotInitialized(std::string_view detail) {
+absl::Status NotInitialized(const Config& config, std::string_view detail) {
+  const std::string option = config.set == kMainSet ? "" : " --set " + config.set;
   return NamedError(absl::StatusCode::kFailedPrecondition, "not_initialized",
                     fmt::format("this database is not set up for pgduet: {}", detail),
-                    "Run 'pgduet init' for this region.");
+                    fmt::format("Run 'pgduet init{}' for this region.", option));
 }
 
 absl::Status CheckIdentity(const PgResult& row, const Config& config, const RegionConfig& region) {
@@ -36,6 +37,7 @@ absl::Status CheckIdentity(const PgResult& row, const Config& config, const Regi
         "Check --region and the region's conninfo; two regions must not share a database.");
   };
   if (row.Text(0, 0) != config.group) return differs("group", row.Text(0, 0), config.group);
+  if (row.Text(0, 9) != config.set) return differs("set", row.Text(0, 9), config.set);
   if (row.Text(0, 1) != region.name) return differs("region", row.Text(0, 1), region.name);
   if (row.Int(0, 2) != region.rank) {
     return differs("rank", row.Text(0, 2), std::to_string(region.rank));
@@ -75,7 +77,7 @@ absl::StatusOr<PgResult> ReadIdentity(PgConnection& connection, bool new_run) {
   constexpr char kColumns[] =
       "group_name, region, rank, incarnation, baseline_lsn, "
       "pg_snapshot_xmin(baseline_snapshot)::text, system_identifier, "
-      "timeline, writer_epoch";
+      "timeline, writer_epoch, set_name";
   if (!new_run) return connection.Query(fmt::format("SELECT {} FROM pgduet.identity", kColumns));
   // First: an older sidecar lacks a column that a run writes.
   PGDUET_RETURN_IF_ERROR(CheckSidecarVersion(connection));
@@ -89,17 +91,17 @@ absl::StatusOr<RegionIdentity> LoadIdentity(const std::string& conninfo, const C
                                             const std::string& region_name, bool new_run) {
   const RegionConfig& region = *config.FindRegion(region_name);
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = conninfo,
-                                              .application_name = "pgduet start",
-                                              .settings = PinnedSettings()}));
+                          PgConnection::Open(SetSession(conninfo, config.set, "start")));
   absl::StatusOr<PgResult> row = ReadIdentity(*connection, new_run);
   if (!row.ok()) {
     const std::string state = SqlState(row.status());
     if (state == "42P01" || state == "3F000" || state == "42501")
-      return NotInitialized("no readable table pgduet.identity");
+      return NotInitialized(
+          config, fmt::format("no readable table {}.identity", SidecarSchema(config.set)));
     return row.status();
   }
-  if (row->rows() != 1) return NotInitialized("pgduet.identity is empty");
+  if (row->rows() != 1)
+    return NotInitialized(config, SidecarSchema(config.set) + ".identity is empty");
   PGDUET_RETURN_IF_ERROR(CheckIdentity(*row, config, region));
   RegionIdentity identity{
       .group = config.group, .set = config.set, .regions = {}, .rank = region.rank};
@@ -187,9 +189,7 @@ absl::Status RegionAgent::StartEngine() {
 
 absl::StatusOr<ActivePolicies> RegionAgent::LoadPolicies() {
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = region_.postgres,
-                                              .application_name = "pgduet start",
-                                              .settings = PinnedSettings()}));
+                          PgConnection::Open(SetSession(region_.postgres, config_.set, "start")));
   PGDUET_ASSIGN_OR_RETURN(ActivePolicies active,
                           LoadActivePolicies(*connection, config_, !policy_text_.empty()));
   PGDUET_RETURN_IF_ERROR(StoreActivePolicies(*connection, active.config));
@@ -201,7 +201,7 @@ absl::StatusOr<ActivePolicies> RegionAgent::LoadPolicies() {
 void RegionAgent::WatchFile() {
   if (absl::Now() - file_read_ < absl::Seconds(5)) return;
   file_read_ = absl::Now();
-  const absl::StatusOr<Config> file = LoadConfig(config_.path, ProcessEnvironment());
+  const absl::StatusOr<Config> file = LoadConfig(config_.path, ProcessEnvironment(), config_.set);
   const bool differs = !file.ok() || CanonicalPolicyText(*file) != policy_text_;
   policy_metrics_.FileDiffers(differs);
   if (std::exchange(file_differs_, differs) || !differs) return;
@@ -248,6 +248,7 @@ void RegionAgent::Stop() {
 
 AgentStatus RegionAgent::Status() const {
   AgentStatus status{.group = config_.group,
+                     .set = config_.set,
                      .region = region_.name,
                      .transport = std::string(TransportName(config_.transport))};
   std::scoped_lock lock(mutex_);

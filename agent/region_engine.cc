@@ -16,6 +16,7 @@
 #include "base/named_error.h"
 #include "base/thread_name.h"
 #include "capture/capture_run.h"
+#include "schemas/sidecar.h"
 #include "transport/kafka_admin.h"
 #include "transport/kafka_feed.h"
 #include "transport/kafka_log.h"
@@ -28,7 +29,7 @@ KafkaLogOptions LogOptions(const Config& config, const RegionConfig& owner,
   KafkaLogOptions options;
   options.kafka = {.brokers = owner.kafka_brokers,
                    .properties = config.kafka_properties,
-                   .client_id = "pgduet-" + reader.name};
+                   .client_id = ClientId(config, reader.name)};
   options.topic = TopicName(config.group, owner.name, config.set);
   options.group = config.group;
   options.origin = owner.name;
@@ -131,7 +132,7 @@ void RegionEngine::AddPeer(const RegionConfig& peer) {
       [this, peer]() -> absl::StatusOr<std::unique_ptr<LogReader>> {
     PGDUET_RETURN_IF_ERROR(CheckTopic(peer));
     KafkaLogOptions options = LogOptions(config_, peer, region_);
-    options.consumer_group = "pgduet." + config_.group + "." + region_.name;
+    options.consumer_group = ConsumerGroup(config_, region_.name);
     return KafkaLogReader::Open(std::move(options));
   };
   if (config_.transport == TransportKind::kDirect) {
@@ -157,9 +158,9 @@ void RegionEngine::AddConflictFeed() {
   const auto send = [this, feed = std::shared_ptr<KafkaFeed>()](
                         const std::vector<FeedMessage>& entries) mutable -> absl::Status {
     if (feed == nullptr) {
-      PGDUET_ASSIGN_OR_RETURN(feed,
-                              KafkaFeed::Open(LogOptions(config_, region_, region_).kafka,
-                                              ConflictTopicName(config_.group, region_.name)));
+      PGDUET_ASSIGN_OR_RETURN(
+          feed, KafkaFeed::Open(LogOptions(config_, region_, region_).kafka,
+                                ConflictTopicName(config_.group, region_.name, config_.set)));
     }
     const absl::Status status = feed->Send(entries);
     if (!status.ok()) feed.reset();
@@ -181,9 +182,7 @@ absl::Status RegionEngine::CheckTopic(const RegionConfig& owner) const {
 
 absl::Status RegionEngine::Start() {
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = region_.postgres,
-                                              .application_name = "pgduet start",
-                                              .settings = PinnedSettings()}));
+                          PgConnection::Open(SetSession(region_.postgres, config_.set, "start")));
   PGDUET_RETURN_IF_ERROR(CheckCommitTimestamps(*connection));
   // A counter on a column of text, say: what would be applied then, no later version could mend.
   Findings findings;
@@ -191,7 +190,8 @@ absl::Status RegionEngine::Start() {
   CheckForeignKeys(config_, *connection, findings);
   PGDUET_RETURN_IF_ERROR(connection->ConnectionStatus());
   PGDUET_RETURN_IF_ERROR(FirstError(findings));
-  PGDUET_RETURN_IF_ERROR(FlushWal(*connection));  // what is loaded now, a crash must not take back
+  PGDUET_RETURN_IF_ERROR(
+      FlushWal(*connection, identity_.messages));  // what is loaded now, a crash must not take back
   PGDUET_RETURN_IF_ERROR(LoadTombstones(*connection, registry_));
   PGDUET_RETURN_IF_ERROR(LoadHorizons(*connection, history_));
   PGDUET_RETURN_IF_ERROR(LoadCrowded(*connection, parking_));

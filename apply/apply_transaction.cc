@@ -75,12 +75,12 @@ absl::Status ApplyTransaction::Begin(const RecordHeader& last, CommitTime stamp)
 absl::Status ApplyTransaction::QueueMessages(const Position& position) {
   std::string sql = "SELECT pg_logical_emit_message(true, $1, $2::text)";
   std::vector<PgParameter> parameters = {
-      std::string(kMarkerPrefix), EncodeMarker({.rank = scope_.origin, .position = position})};
+      scope_.identity.messages.marker, EncodeMarker({.rank = scope_.origin, .position = position})};
   const std::optional<CommitTime> closed =
       scope_.closing == nullptr ? std::nullopt : scope_.closing->ToTell();
   if (closed) {
     sql += ", pg_logical_emit_message(true, $3, $4::text)";
-    parameters.emplace_back(std::string(kClosedPrefix));
+    parameters.emplace_back(scope_.identity.messages.closed);
     parameters.emplace_back(EncodeClosedTime(*closed));
   }
   return scope_.pipeline.Add(sql, parameters).status();

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/named_error.h"
 #include "base/thread_name.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -57,9 +58,8 @@ void ConflictFeed::Run(std::stop_token stop) {
 
 absl::Status ConflictFeed::Open() {
   if (connection_ != nullptr) return absl::OkStatus();
-  PGDUET_ASSIGN_OR_RETURN(connection_, PgConnection::Open({.conninfo = conninfo_,
-                                                           .application_name = "pgduet conflicts",
-                                                           .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(connection_,
+                          PgConnection::Open(SetSession(conninfo_, identity_.set, "conflicts")));
   PGDUET_ASSIGN_OR_RETURN(const PgResult place,
                           connection_->Query("SELECT id FROM pgduet.conflict_topic"));
   place_ = end_ = place.rows() == 0 ? 0 : place.Int(0, 0);

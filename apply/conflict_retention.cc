@@ -95,8 +95,10 @@ absl::Status ConflictRetention::CountAll(PgConnection& connection) {
 }
 
 absl::Status ConflictRetention::Tell(PgConnection& connection) {
-  PGDUET_ASSIGN_OR_RETURN(const PgResult size,
-                          connection.Query("SELECT pg_total_relation_size('pgduet.conflict')"));
+  PGDUET_ASSIGN_OR_RETURN(
+      const PgResult size,
+      connection.Query("SELECT pg_total_relation_size(typrelid) FROM pg_catalog.pg_type "
+                       "WHERE oid = pg_typeof(NULL::pgduet.conflict)"));
   metrics_.ConflictLog(rows_, size.Int(0, 0));
   return absl::OkStatus();
 }

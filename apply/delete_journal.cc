@@ -8,6 +8,7 @@
 #include "apply/wal_flush.h"
 #include "base/named_error.h"
 #include "capture/applied_marker.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -46,17 +47,15 @@ DeleteJournal::DeleteJournal(std::string conninfo, const RegionIdentity& identit
 
 absl::Status DeleteJournal::OpenSession() {
   if (session_ != nullptr) return absl::OkStatus();
-  PGDUET_ASSIGN_OR_RETURN(catalog_connection_,
-                          PgConnection::Open({.conninfo = conninfo_,
-                                              .application_name = "pgduet journal catalog",
-                                              .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(catalog_connection_, PgConnection::Open(SetSession(
+                                                   conninfo_, identity_.set, "journal catalog")));
   catalog_ = std::make_unique<TargetCatalog>(*catalog_connection_);
   PGDUET_ASSIGN_OR_RETURN(session_,
                           TargetSession::Open(conninfo_, identity_, "journal",
                                               OriginName(identity_.group, identity_.set, "local")));
   // What an earlier session journaled and a crash of the database can still take back must not
   // count as done: the slot would move on without it.
-  PGDUET_RETURN_IF_ERROR(FlushWal(*catalog_connection_));
+  PGDUET_RETURN_IF_ERROR(FlushWal(*catalog_connection_, identity_.messages));
   PGDUET_ASSIGN_OR_RETURN(const PgResult done,
                           session_->Query("SELECT decoded_through FROM pgduet.local_progress"));
   if (done.rows() > 0) {
@@ -236,7 +235,7 @@ absl::Status DeleteJournal::Begin() {
   PGDUET_RETURN_IF_ERROR(pipeline.Add("BEGIN", {}).status());
   return pipeline
       .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
-           {std::string(kMarkerPrefix), EncodeMarker({.rank = kInternalRank, .position = {}})})
+           {identity_.messages.marker, EncodeMarker({.rank = kInternalRank, .position = {}})})
       .status();
 }
 

@@ -13,6 +13,7 @@
 #include "base/named_error.h"
 #include "base/thread_name.h"
 #include "capture/applied_marker.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -83,9 +84,8 @@ absl::Status Housekeeper::Open() {
   PGDUET_ASSIGN_OR_RETURN(
       session_, TargetSession::Open(conninfo_, identity_, "housekeeper sweep",
                                     OriginName(identity_.group, identity_.set, "housekeeper")));
-  PGDUET_ASSIGN_OR_RETURN(connection_, PgConnection::Open({.conninfo = conninfo_,
-                                                           .application_name = "pgduet housekeeper",
-                                                           .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(connection_,
+                          PgConnection::Open(SetSession(conninfo_, identity_.set, "housekeeper")));
   PGDUET_RETURN_IF_ERROR(
       connection_->Query("SET synchronous_commit = off; SET search_path = pg_catalog").status());
   PGDUET_RETURN_IF_ERROR(LoadCrowded(*connection_, parking_));
@@ -163,7 +163,7 @@ absl::Status Housekeeper::CloseTime(bool flush) {
               "SELECT {}, pg_current_xact_id()::text, pg_logical_emit_message(true, $1, $2::text), "
               "set_config('synchronous_commit', $3, true)",
               MicrosecondsOf("statement_timestamp()")),
-          {std::string(kClosedPrefix), EncodeClosedTime(closed),
+          {identity_.messages.closed, EncodeClosedTime(closed),
            std::string(flush ? "local" : "off")}));
   const auto xid = static_cast<FullXid>(opened.Int(0, 1));
   closing_.Opened(opened.Int(0, 0), xid);

@@ -11,6 +11,7 @@
 #include "apply/wal_flush.h"
 #include "base/named_error.h"
 #include "capture/applied_marker.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 
@@ -39,11 +40,9 @@ absl::Status LocalWatch::StreamBegins() {
 // Another agent may have written tombstones since ours were loaded.
 absl::Status LocalWatch::BecomeSoleWriter() {
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = conninfo_,
-                                              .application_name = "pgduet sole writer",
-                                              .settings = PinnedSettings()}));
-  PGDUET_RETURN_IF_ERROR(EndOtherWriters(*connection, identity_.writer_epoch));
-  PGDUET_RETURN_IF_ERROR(FlushWal(*connection));
+                          PgConnection::Open(SetSession(conninfo_, identity_.set, "sole writer")));
+  PGDUET_RETURN_IF_ERROR(EndOtherWriters(*connection, identity_.set, identity_.writer_epoch));
+  PGDUET_RETURN_IF_ERROR(FlushWal(*connection, identity_.messages));
   return LoadTombstones(*connection, registry_);
 }
 
@@ -136,16 +135,16 @@ absl::StatusOr<std::string> LocalWatch::EmitToken() {
   }
   std::scoped_lock lock(connection_mutex_);
   if (connection_ == nullptr) {
-    PGDUET_ASSIGN_OR_RETURN(connection_, PgConnection::Open({.conninfo = conninfo_,
-                                                             .application_name = "pgduet barrier",
-                                                             .settings = {}}));
+    PgConnection::Options session = SetSession(conninfo_, identity_.set, "barrier");
+    session.settings.clear();
+    PGDUET_ASSIGN_OR_RETURN(connection_, PgConnection::Open(session));
     // Its commit must be flushed at once, with everything before it: only flushed WAL is decoded.
     PGDUET_RETURN_IF_ERROR(connection_->Query("SET synchronous_commit = local").status());
   }
   const absl::Status sent =
       connection_
           ->Query("SELECT pg_catalog.pg_logical_emit_message(true, $1, $2::text)",
-                  {std::string(kBarrierPrefix), token})
+                  {identity_.messages.barrier, token})
           .status();
   if (!sent.ok()) {
     connection_.reset();

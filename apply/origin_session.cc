@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/named_error.h"
 #include "capture/applied_marker.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -55,10 +56,9 @@ absl::Status OriginSession::Open(const OriginApplier::ReaderFactory& make_reader
       session_,
       TargetSession::Open(shared_.options.conninfo, shared_.identity, "apply " + origin,
                           OriginName(shared_.identity.group, shared_.identity.set, origin)));
-  PGDUET_ASSIGN_OR_RETURN(catalog_connection_,
-                          PgConnection::Open({.conninfo = shared_.options.conninfo,
-                                              .application_name = "pgduet catalog " + origin,
-                                              .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(catalog_connection_, PgConnection::Open(SetSession(
+                                                   shared_.options.conninfo, shared_.identity.set,
+                                                   "catalog " + origin)));
   catalog_ = std::make_unique<TargetCatalog>(*catalog_connection_);
   PGDUET_RETURN_IF_ERROR(LoadCrowded(*catalog_connection_, shared_.parking));
   int64_t next_offset = -1;

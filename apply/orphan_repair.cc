@@ -7,6 +7,7 @@
 #include "apply/postgres_time.h"
 #include "apply/table_sql.h"
 #include "base/named_error.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -167,9 +168,8 @@ absl::Status OrphanRepair::Report(PgConnection& connection, const OrphanStatemen
 
 absl::Status OrphanRepair::OpenWriter() {
   if (writer_ != nullptr) return absl::OkStatus();
-  PGDUET_ASSIGN_OR_RETURN(writer_, PgConnection::Open({.conninfo = conninfo_,
-                                                       .application_name = "pgduet orphan repair",
-                                                       .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(
+      writer_, PgConnection::Open(SetSession(conninfo_, identity_.set, "orphan repair")));
   // As applied changes: no trigger fires, and what they leave behind is looked at in its turn.
   return writer_
       ->Query(

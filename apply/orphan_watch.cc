@@ -11,6 +11,7 @@
 #include "base/named_error.h"
 #include "base/thread_name.h"
 #include "capture/applied_marker.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -90,9 +91,8 @@ absl::Status OrphanWatch::Open() {
   snapshot_.clear();
   xid_ = 0;
   due_ = loaded_at_ = absl::InfinitePast();
-  PGDUET_ASSIGN_OR_RETURN(connection_, PgConnection::Open({.conninfo = conninfo_,
-                                                           .application_name = "pgduet orphans",
-                                                           .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(connection_,
+                          PgConnection::Open(SetSession(conninfo_, identity_.set, "orphans")));
   PGDUET_RETURN_IF_ERROR(
       connection_->Query("SET synchronous_commit = off; SET search_path = pg_catalog").status());
   std::vector<Oid> origins;

@@ -126,11 +126,11 @@ absl::Status ParkedReturns::Move(TargetSession& session, ApplyScope& scope,
   PgPipeline& pipeline = scope.pipeline;
   PGDUET_RETURN_IF_ERROR(pipeline.Add("BEGIN", {}).status());
   PGDUET_RETURN_IF_ERROR(pipeline.Add("SET LOCAL lock_timeout = '100ms'", {}).status());
-  PGDUET_RETURN_IF_ERROR(
-      pipeline
-          .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
-               {std::string(kMarkerPrefix), EncodeMarker({.rank = kInternalRank, .position = {}})})
-          .status());
+  PGDUET_RETURN_IF_ERROR(pipeline
+                             .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
+                                  {scope.identity.messages.marker,
+                                   EncodeMarker({.rank = kInternalRank, .position = {}})})
+                             .status());
   PGDUET_ASSIGN_OR_RETURN(const std::optional<ParkedRow> parked,
                           ReadParked(pipeline, table->oid, key_text));
   if (!parked) return session.Query("ROLLBACK").status();

@@ -31,7 +31,8 @@ absl::StatusOr<size_t> PgPipeline::Add(const std::string& sql,
   if (fresh) {
     at->second = fmt::format("pgduet_{}", next_name_++);
     prepared_since_run_.push_back(std::move(key));
-    if (PQsendPrepare(raw, at->second.c_str(), sql.c_str(), static_cast<int>(types.size()),
+    if (PQsendPrepare(raw, at->second.c_str(), connection_->Worded(sql).c_str(),
+                      static_cast<int>(types.size()),
                       types.empty() ? nullptr : types.data()) != 1) {
       return connection_->ConnectionStatus();
     }

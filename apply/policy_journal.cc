@@ -13,6 +13,7 @@
 #include "apply/wal_flush.h"
 #include "base/named_error.h"
 #include "capture/applied_marker.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -69,10 +70,8 @@ PolicyJournal::~PolicyJournal() = default;
 
 absl::Status PolicyJournal::OpenSession() {
   if (session_ != nullptr) return absl::OkStatus();
-  PGDUET_ASSIGN_OR_RETURN(catalog_connection_,
-                          PgConnection::Open({.conninfo = conninfo_,
-                                              .application_name = "pgduet policies catalog",
-                                              .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(catalog_connection_, PgConnection::Open(SetSession(
+                                                   conninfo_, identity_.set, "policies catalog")));
   catalog_ = std::make_unique<TargetCatalog>(*catalog_connection_);
   const std::string origin = OriginName(identity_.group, identity_.set, kOriginRegion);
   PGDUET_ASSIGN_OR_RETURN(session_, TargetSession::Open(conninfo_, identity_, "policies", origin));
@@ -92,7 +91,7 @@ absl::Status PolicyJournal::StreamBegins() {
   Forget();
   PGDUET_RETURN_IF_ERROR(OpenSession());
   // What is read must not be taken back by a crash: the slot follows it.
-  PGDUET_RETURN_IF_ERROR(FlushWal(*catalog_connection_));
+  PGDUET_RETURN_IF_ERROR(FlushWal(*catalog_connection_, identity_.messages));
   PGDUET_RETURN_IF_ERROR(place_.Load(*session_, vector_));
   through_vector_ = vector_;
   applied_.PlaceDecoded(vector_);
@@ -170,7 +169,7 @@ absl::Status PolicyJournal::Note() {
   PGDUET_RETURN_IF_ERROR(
       pipeline
           .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
-               {std::string(kMarkerPrefix), EncodeMarker({.rank = kInternalRank, .position = {}})})
+               {identity_.messages.marker, EncodeMarker({.rank = kInternalRank, .position = {}})})
           .status());
   for (const Segment& segment : segments) {
     for (const TableGroups& table : segment.tables) PGDUET_RETURN_IF_ERROR(NoteTable(table));

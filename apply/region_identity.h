@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "capture/applied_marker.h"
 #include "schemas/version.h"
 
 namespace pgduet {
@@ -12,6 +13,7 @@ namespace pgduet {
 struct RegionIdentity {
   std::string group;
   std::string set = "main";
+  MessagePrefixes messages{set};
   std::vector<std::string> regions;  // by rank
   Rank rank = 0;                     // ours
   Incarnation incarnation = 0;

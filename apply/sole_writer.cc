@@ -4,29 +4,37 @@
 
 #include <absl/time/clock.h>
 #include <fmt/format.h>
+#include <xxhash.h>
 
 #include "base/log.h"
 #include "base/named_error.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
 
-constexpr int32_t kLockClass = 0x70676474;  // "pgdt"
+constexpr uint32_t kMainLockClass = 0x70676474;  // "pgdt"
 constexpr absl::Duration kPatience = absl::Seconds(10);
 constexpr absl::Duration kPause = absl::Milliseconds(10);
+
+std::string LockClass(std::string_view set) {
+  if (set == kMainSet) return std::to_string(kMainLockClass);
+  return std::to_string(XXH3_64bits(set.data(), set.size()) % 0x7FFFFFFF);
+}
 
 std::string LockNumber(uint64_t writer_epoch) { return std::to_string(writer_epoch % 0x7FFFFFFF); }
 
 }  // namespace
 
-absl::Status MarkAsWriter(PgConnection& connection, uint64_t writer_epoch) {
+absl::Status MarkAsWriter(PgConnection& connection, std::string_view set, uint64_t writer_epoch) {
   return connection
       .Query("SELECT pg_catalog.pg_advisory_lock_shared($1::int, $2::int)",
-             {std::to_string(kLockClass), LockNumber(writer_epoch)})
+             {LockClass(set), LockNumber(writer_epoch)})
       .status();
 }
 
-absl::Status EndOtherWriters(PgConnection& connection, uint64_t writer_epoch) {
+absl::Status EndOtherWriters(PgConnection& connection, std::string_view set,
+                             uint64_t writer_epoch) {
   const absl::Time deadline = absl::Now() + kPatience;
   for (bool first = true;; first = false) {
     PGDUET_ASSIGN_OR_RETURN(
@@ -36,7 +44,7 @@ absl::Status EndOtherWriters(PgConnection& connection, uint64_t writer_epoch) {
             "locktype = 'advisory' AND objsubid = 2 AND classid = $1::oid AND objid <> $2::oid AND "
             "database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = "
             "current_database())",
-            {std::to_string(kLockClass), LockNumber(writer_epoch)}));
+            {LockClass(set), LockNumber(writer_epoch)}));
     const int64_t left = others.Int(0, 0);
     if (left == 0) return absl::OkStatus();
     if (first)

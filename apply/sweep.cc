@@ -139,7 +139,7 @@ absl::StatusOr<int64_t> Sweep::SweepTable(TargetSession& session, TargetCatalog&
     PGDUET_RETURN_IF_ERROR(pipeline.Add("SET LOCAL lock_timeout = '100ms'", {}).status());
     PGDUET_RETURN_IF_ERROR(pipeline
                                .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
-                                    {std::string(kMarkerPrefix), marker})
+                                    {identity_.messages.marker, marker})
                                .status());
     PGDUET_RETURN_IF_ERROR(DeleteMissed(session, statements, keys));
     int64_t cleared = 0;

@@ -6,6 +6,7 @@
 #include "apply/sole_writer.h"
 #include "base/named_error.h"
 #include "capture/applied_marker.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -58,11 +59,9 @@ absl::StatusOr<std::unique_ptr<TargetSession>> TargetSession::Open(const std::st
                                                                    const std::string& purpose,
                                                                    const std::string& origin_name) {
   PGDUET_ASSIGN_OR_RETURN(std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = conninfo,
-                                              .application_name = "pgduet " + purpose,
-                                              .settings = PinnedSettings()}));
+                          PgConnection::Open(SetSession(conninfo, identity.set, purpose)));
   PGDUET_RETURN_IF_ERROR(connection->Query(kSettings).status());
-  PGDUET_RETURN_IF_ERROR(MarkAsWriter(*connection, identity.writer_epoch));
+  PGDUET_RETURN_IF_ERROR(MarkAsWriter(*connection, identity.set, identity.writer_epoch));
   PGDUET_RETURN_IF_ERROR(CheckCommitTimestamps(*connection));
   PGDUET_RETURN_IF_ERROR(TakeReplicaRole(*connection));
   PGDUET_RETURN_IF_ERROR(TakeOrigin(*connection, origin_name));

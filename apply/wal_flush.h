@@ -7,9 +7,10 @@
 #include <absl/status/status.h>
 
 #include "base/pg_connection.h"
+#include "capture/applied_marker.h"
 
 namespace pgduet {
 
-absl::Status FlushWal(PgConnection& connection);
+absl::Status FlushWal(PgConnection& connection, const MessagePrefixes& messages);
 
 }  // namespace pgduet

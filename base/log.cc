@@ -19,6 +19,7 @@ struct Settings {
   std::mutex mutex;
   LogFormat format = LogFormat::kLogfmt;
   std::string region;
+  std::string set;
 };
 
 Settings& TheSettings() {
@@ -100,13 +101,14 @@ void Write(LogLevel level, std::string_view stage, std::string_view event,
   Settings& settings = TheSettings();
   std::unique_lock lock(settings.mutex);
   Line line(settings.format);
-  const std::string region = settings.region;
+  const std::string region = settings.region, set = settings.set;
   lock.unlock();
   line.Add("time", absl::FormatTime("%E4Y-%m-%dT%H:%M:%E6SZ", absl::Now(), absl::UTCTimeZone()));
   line.Add("level", Name(level));
   line.Add("stage", stage);
   line.Add("event", event);
   if (!region.empty()) line.Add("region", region);
+  if (!set.empty()) line.Add("set", set);
   for (const LogField& field : fields) line.Add(field.key, field.value);
   if (status != nullptr) {
     line.Add("error", ErrorName(*status));
@@ -119,11 +121,12 @@ void Write(LogLevel level, std::string_view stage, std::string_view event,
 
 }  // namespace
 
-void ConfigureLog(LogFormat format, LogLevel level, std::string region) {
+void ConfigureLog(LogFormat format, LogLevel level, std::string region, std::string set) {
   Settings& settings = TheSettings();
   std::scoped_lock lock(settings.mutex);
   settings.format = format;
   settings.region = std::move(region);
+  settings.set = std::move(set);
   Logger().set_level(Spd(level));
 }
 

@@ -24,7 +24,8 @@ using LogFields = std::initializer_list<LogField>;
 
 enum class LogFormat { kLogfmt, kJson };
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
-void ConfigureLog(LogFormat format, LogLevel level, std::string region);
+// Every line names the region, and the set if it is not empty.
+void ConfigureLog(LogFormat format, LogLevel level, std::string region, std::string set = {});
 bool LogEnabled(LogLevel level);
 
 void LogDebug(std::string_view stage, std::string_view event, LogFields fields = {});

@@ -68,8 +68,8 @@ int64_t PgResult::Int(int row, int column) const {
 
 int64_t PgResult::affected() const { return std::strtoll(PQcmdTuples(result_.get()), nullptr, 10); }
 
-PgConnection::PgConnection(PGconn* connection)
-    : connection_(connection), cancel_(PQgetCancel(connection)) {}
+PgConnection::PgConnection(PGconn* connection, SchemaName schema)
+    : schema_(std::move(schema)), connection_(connection), cancel_(PQgetCancel(connection)) {}
 
 PgConnection::~PgConnection() {
   if (cancel_ != nullptr) PQfreeCancel(cancel_);
@@ -102,8 +102,8 @@ absl::StatusOr<std::unique_ptr<PgConnection>> PgConnection::Open(const Options& 
   }
   keywords.push_back(nullptr);
   values.push_back(nullptr);
-  auto connection = std::unique_ptr<PgConnection>(
-      new PgConnection(PQconnectdbParams(keywords.data(), values.data(), /*expand_dbname=*/1)));
+  auto connection = std::unique_ptr<PgConnection>(new PgConnection(
+      PQconnectdbParams(keywords.data(), values.data(), /*expand_dbname=*/1), options.schema));
   if (connection->raw() == nullptr)
     return absl::ResourceExhaustedError("out of memory for a connection");
   if (PQstatus(connection->raw()) != CONNECTION_OK) {
@@ -118,7 +118,7 @@ absl::StatusOr<std::unique_ptr<PgConnection>> PgConnection::Open(const Options& 
 }
 
 absl::StatusOr<PgResult> PgConnection::Query(const std::string& sql) {
-  PgResult result(PQexec(connection_, sql.c_str()));
+  PgResult result(PQexec(connection_, Worded(sql).c_str()));
   PGDUET_RETURN_IF_ERROR(StatusOf(result.raw()));
   return result;
 }
@@ -128,8 +128,8 @@ absl::StatusOr<PgResult> PgConnection::Query(
   std::vector<const char*> values;
   for (const auto& parameter : parameters)
     values.push_back(parameter ? parameter->c_str() : nullptr);
-  PgResult result(PQexecParams(connection_, sql.c_str(), static_cast<int>(values.size()), nullptr,
-                               values.data(), nullptr, nullptr, 0));
+  PgResult result(PQexecParams(connection_, Worded(sql).c_str(), static_cast<int>(values.size()),
+                               nullptr, values.data(), nullptr, nullptr, 0));
   PGDUET_RETURN_IF_ERROR(StatusOf(result.raw()));
   return result;
 }

@@ -19,6 +19,8 @@
 #include <absl/time/time.h>
 #include <libpq-fe.h>
 
+#include "base/sql_schema.h"
+
 namespace pgduet {
 
 struct PgResultDeleter {
@@ -54,6 +56,8 @@ class PgConnection {
     absl::Duration connect_timeout = absl::Seconds(10);
     // Session settings, sent as startup options: {"datestyle", "ISO"}.
     std::vector<std::pair<std::string, std::string>> settings;
+    // What a schema that statements name is called in this session.
+    SchemaName schema = {};
   };
   // client_encoding is always UTF8; keepalives are on. The failure message has host and database,
   // no password.
@@ -72,6 +76,10 @@ class PgConnection {
   // Status of the connection itself: OK, or Unavailable with libpq's message cleaned of secrets.
   absl::Status ConnectionStatus() const;
 
+  // The statement as the server gets it. Query() does it by itself; for the raw interface.
+  std::string Worded(const std::string& sql) const {
+    return schema_.meant.empty() ? sql : WithSchema(sql, schema_);
+  }
   std::string QuoteIdentifier(std::string_view name) const;
   std::string QuoteLiteral(std::string_view text) const;
   int server_version() const { return PQserverVersion(connection_); }
@@ -80,7 +88,8 @@ class PgConnection {
   void Cancel();
 
  private:
-  explicit PgConnection(PGconn* connection);
+  PgConnection(PGconn* connection, SchemaName schema);
+  const SchemaName schema_;
   PGconn* connection_;
   PGcancel* cancel_;
 };

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/named_error.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -18,6 +19,12 @@ absl::Status Malformed() {
 }
 
 }  // namespace
+
+MessagePrefixes::MessagePrefixes(std::string_view set)
+    : marker(set == kMainSet ? "pgduet" : fmt::format("pgduet:{}", set)),
+      barrier(marker + ".barrier"),
+      closed(marker + ".closed"),
+      policy(marker + ".policy") {}
 
 std::string EncodeMarker(const AppliedMarker& marker) {
   return fmt::format("1 {} {:016x} {} {} {}", marker.rank, marker.position.incarnation,
@@ -65,8 +72,12 @@ std::string OriginName(std::string_view group, std::string_view set, std::string
   return fmt::format("pgduet:{}:{}:{}", group, set, region);
 }
 
-bool IsOurOrigin(std::string_view origin_name, std::string_view group) {
-  return origin_name.starts_with(fmt::format("pgduet:{}:", group));
+OriginOwners::OriginOwners(std::string_view group, std::string_view set)
+    : group_prefix_(fmt::format("pgduet:{}:", group)), set_prefix_(OriginName(group, set, "")) {}
+
+OriginOwner OriginOwners::OwnerOf(std::string_view origin_name) const {
+  if (!origin_name.starts_with(group_prefix_)) return OriginOwner::kOthers;
+  return origin_name.starts_with(set_prefix_) ? OriginOwner::kOurSet : OriginOwner::kOtherSet;
 }
 
 }  // namespace pgduet

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/named_error.h"
 #include "schemas/record_codec.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -31,21 +32,20 @@ CaptureRun::CaptureRun(CaptureLoop& loop, std::stop_token stop)
     : loop_(loop),
       options_(loop.options_),
       stop_(std::move(stop)),
-      unchanged_values_(loop.options_.conninfo) {}
+      unchanged_values_(loop.options_.conninfo, loop.options_.set) {}
 
 absl::Status CaptureRun::Open() {
   PGDUET_ASSIGN_OR_RETURN(writer_, loop_.make_writer_());
-  PGDUET_ASSIGN_OR_RETURN(control_,
-                          PgConnection::Open({.conninfo = options_.conninfo,
-                                              .application_name = "pgduet capture control",
-                                              .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(
+      control_, PgConnection::Open(SetSession(options_.conninfo, options_.set, "capture control")));
   PGDUET_RETURN_IF_ERROR(CheckSlot());
   // For a log that cannot be read the server shall not decode anything.
   PGDUET_RETURN_IF_ERROR(writer_->ReadTail().status());
-  PGDUET_ASSIGN_OR_RETURN(stream_,
-                          ReplicationStream::Connect({.conninfo = options_.conninfo,
-                                                      .slot = options_.slot,
-                                                      .publication = options_.publication}));
+  PGDUET_ASSIGN_OR_RETURN(stream_, ReplicationStream::Connect(
+                                       {.conninfo = options_.conninfo,
+                                        .slot = options_.slot,
+                                        .publication = options_.publication,
+                                        .application_name = SessionName(options_.set, "capture")}));
   PGDUET_RETURN_IF_ERROR(CheckSystem());
   PGDUET_RETURN_IF_ERROR(stream_->Start(Lsn()));
   // What counts is the tail that is read now. Until the slot was ours another agent of this region
@@ -69,7 +69,8 @@ absl::Status CaptureRun::Open() {
   resume_after_ = options_.position_is_slot ? Lsn() : last_published_.commit_lsn;
   PGDUET_RETURN_IF_ERROR(CheckTimeline());
   assembler_ = std::make_unique<TransactionAssembler>(
-      options_.group, [this](uint32_t oid) { return TypeName(*control_, oid); }, *this);
+      options_.group, options_.set, [this](uint32_t oid) { return TypeName(*control_, oid); },
+      *this);
   decoded_through_ = confirmed_;
   PGDUET_RETURN_IF_ERROR(loop_.observer_.StreamBegins());
   loop_.observer_.DecodedThrough(decoded_through_);

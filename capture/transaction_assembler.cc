@@ -32,7 +32,7 @@ absl::Status TransactionAssembler::On(const PgoutputBegin& begin) {
   if (transaction_) return OutOfStep("begin inside a transaction");
   transaction_ = LocalTransaction{
       .xid = begin.xid, .commit_lsn = begin.final_lsn, .commit_time = begin.commit_time};
-  our_origin_ = false;
+  owner_ = OriginOwner::kOthers;
   marker_.reset();
   begun_ = false;
   batch_ = {};
@@ -58,7 +58,7 @@ absl::Status TransactionAssembler::On(const PgoutputCommit& commit) {
 absl::Status TransactionAssembler::On(const PgoutputOrigin& origin) {
   if (!transaction_) return OutOfStep("origin outside a transaction");
   if (begun_) return OutOfStep("origin after a change");
-  our_origin_ = IsOurOrigin(origin.name, group_);
+  owner_ = owners_.OwnerOf(origin.name);
   return absl::OkStatus();
 }
 
@@ -89,7 +89,7 @@ absl::Status TransactionAssembler::On(const PgoutputType& type) {
 }
 
 absl::Status TransactionAssembler::CheckMarked() const {
-  if (!our_origin_ || marker_) return absl::OkStatus();
+  if (owner_ != OriginOwner::kOurSet || marker_) return absl::OkStatus();
   return NamedError(
       absl::StatusCode::kFailedPrecondition, "unmarked_own_transaction",
       fmt::format("a transaction under a pgduet replication origin has no marker: lsn={}",
@@ -101,7 +101,7 @@ absl::Status TransactionAssembler::CheckMarked() const {
 absl::StatusOr<bool> TransactionAssembler::BeforeChange() {
   if (!transaction_) return OutOfStep("change outside a transaction");
   PGDUET_RETURN_IF_ERROR(CheckMarked());
-  if (marker_) return false;
+  if (marker_ || owner_ == OriginOwner::kOtherSet) return false;
   if (!begun_) PGDUET_RETURN_IF_ERROR(sink_.TransactionBegins(*transaction_));
   begun_ = true;
   if (batch_bytes_ < kChunkBytesTarget && batch_.relations.size() < kRelationsMax) return true;
@@ -193,17 +193,18 @@ absl::Status TransactionAssembler::On(const PgoutputTruncate& truncate) {
 
 absl::Status TransactionAssembler::On(const PgoutputMessageText& message) {
   if (!message.transactional || !transaction_) return absl::OkStatus();
-  if (message.prefix == kBarrierPrefix) {
+  if (message.prefix == prefixes_.barrier) {
     sink_.Barrier(message.content);
     return absl::OkStatus();
   }
-  if (message.prefix == kClosedPrefix && our_origin_) {
+  const bool ours = owner_ == OriginOwner::kOurSet;
+  if (message.prefix == prefixes_.closed && ours) {
     PGDUET_ASSIGN_OR_RETURN(const CommitTime closed, DecodeClosedTime(message.content));
     sink_.TimeClosed(closed);
   }
-  if (message.prefix == kPolicyPrefix && our_origin_) return sink_.PolicyNoticed(message.content);
-  if (message.prefix != kMarkerPrefix) return absl::OkStatus();
-  if (!our_origin_) {
+  if (message.prefix == prefixes_.policy && ours) return sink_.PolicyNoticed(message.content);
+  if (message.prefix != prefixes_.marker) return absl::OkStatus();
+  if (!ours) {
     LogWarning("capture", "marker without our origin was ignored",
                {{"lsn", message.lsn.ToString()}});
     return absl::OkStatus();

@@ -1,7 +1,8 @@
 // Builds transactions from decoded messages, chunk by chunk, and sorts out whose they are.
 //
-// A transaction of ours (replication origin "pgduet:<group>:..." and the marker as its first
-// statement) is not handed on: its marker is. Everything else is handed on as chunks of about
+// A transaction of ours (replication origin "pgduet:<group>:<set>:..." and the marker as its first
+// statement) is not handed on: its marker is. Of one that another set of tables has applied nothing
+// is: it is the business of that set's slot. Everything else is handed on as chunks of about
 // kChunkBytesTarget; only one chunk is in memory. Empty transactions give no chunk. One thread; no
 // I/O.
 #pragma once
@@ -43,8 +44,9 @@ class AssemblerSink {
 class TransactionAssembler {
  public:
   using TypeNames = std::function<std::string(uint32_t oid)>;
-  TransactionAssembler(std::string group, TypeNames type_names, AssemblerSink& sink)
-      : group_(std::move(group)), type_names_(std::move(type_names)), sink_(sink) {}
+  TransactionAssembler(std::string_view group, std::string_view set, TypeNames type_names,
+                       AssemblerSink& sink)
+      : owners_(group, set), prefixes_(set), type_names_(std::move(type_names)), sink_(sink) {}
 
   absl::Status Take(const PgoutputMessage& message);
   bool in_transaction() const { return transaction_.has_value(); }
@@ -70,14 +72,15 @@ class TransactionAssembler {
   void AddRow(const std::vector<Value>& row, uint32_t& begin, uint32_t& count);
   void AddChange(Change change);
 
-  const std::string group_;
+  const OriginOwners owners_;
+  const MessagePrefixes prefixes_;
   const TypeNames type_names_;
   AssemblerSink& sink_;
   absl::flat_hash_map<uint32_t, std::shared_ptr<const Relation>> relations_;
   absl::flat_hash_map<uint32_t, std::string> user_types_;
 
   std::optional<LocalTransaction> transaction_;
-  bool our_origin_ = false;
+  OriginOwner owner_ = OriginOwner::kOthers;
   std::optional<AppliedMarker> marker_;
   bool begun_ = false;  // TransactionBegins was called
   ChangeBatch batch_;

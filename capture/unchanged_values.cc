@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/named_error.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -50,9 +51,7 @@ absl::StatusOr<uint64_t> UnchangedValues::Complete(const LocalTransaction& trans
 absl::Status UnchangedValues::Connect() {
   if (connection_ != nullptr) return absl::OkStatus();
   PGDUET_ASSIGN_OR_RETURN(connection_,
-                          PgConnection::Open({.conninfo = conninfo_,
-                                              .application_name = "pgduet capture values",
-                                              .settings = PinnedSettings()}));
+                          PgConnection::Open(SetSession(conninfo_, set_, "capture values")));
   return absl::OkStatus();
 }
 

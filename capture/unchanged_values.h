@@ -18,7 +18,8 @@ namespace pgduet {
 
 class UnchangedValues {
  public:
-  explicit UnchangedValues(std::string conninfo) : conninfo_(std::move(conninfo)) {}
+  UnchangedValues(std::string conninfo, std::string set)
+      : conninfo_(std::move(conninfo)), set_(std::move(set)) {}
   // Returns how many values stay unavailable.
   // Unavailable: the transaction stays invisible (its session waits for a synchronous standby); try
   // again.
@@ -30,6 +31,7 @@ class UnchangedValues {
   absl::StatusOr<uint64_t> ReadAgain(const LocalTransaction& transaction, ChangeBatch& batch,
                                      const Change& change);
   const std::string conninfo_;
+  const std::string set_;
   std::unique_ptr<PgConnection> connection_;
   Lsn visible_;  // commit position of the transaction last waited for
 };

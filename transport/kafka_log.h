@@ -28,7 +28,8 @@ namespace pgduet {
 // pgduet.<group>.<region>.<set>
 std::string TopicName(std::string_view group, std::string_view region, std::string_view set);
 // Of the conflict log, for others than pgduet.
-std::string ConflictTopicName(std::string_view group, std::string_view region);
+std::string ConflictTopicName(std::string_view group, std::string_view region,
+                              std::string_view set);
 
 struct KafkaLogOptions {
   KafkaOptions kafka;

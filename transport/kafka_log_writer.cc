@@ -5,6 +5,7 @@
 
 #include "base/named_error.h"
 #include "schemas/record.h"
+#include "schemas/sidecar.h"
 #include "transport/kafka_log.h"
 #include "transport/kafka_tail.h"
 
@@ -32,8 +33,10 @@ std::string TopicName(std::string_view group, std::string_view region, std::stri
   return fmt::format("pgduet.{}.{}.{}", group, region, set);
 }
 
-std::string ConflictTopicName(std::string_view group, std::string_view region) {
-  return TopicName(group, region, "conflicts");
+std::string ConflictTopicName(std::string_view group, std::string_view region,
+                              std::string_view set) {
+  if (set == kMainSet) return TopicName(group, region, "conflicts");
+  return TopicName(group, region, set) + ".conflicts";
 }
 
 KafkaLogWriter::KafkaLogWriter(KafkaLogOptions options) : options_(std::move(options)) {}

@@ -17,6 +17,7 @@
 #include "agent/http_server.h"
 #include "agent/region_agent.h"
 #include "base/log.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -87,7 +88,8 @@ void ServeUntilStopped(const RegionAgent& agent, const sigset_t& signals,
 int RunAgent(const Invocation& invocation, const AgentOptions& options) {
   const sigset_t signals = BlockStopSignals();
   ConfigureLog(options.log_format == "json" ? LogFormat::kJson : LogFormat::kLogfmt,
-               LevelOf(options.log_level), invocation.region);
+               LevelOf(options.log_level), invocation.region,
+               invocation.config.set == kMainSet ? "" : invocation.config.set);
   prometheus::Registry registry;
   prometheus::BuildGauge()
       .Name("pgduet_build_info")

@@ -8,6 +8,7 @@
 #include "agent/setup/findings.h"
 #include "base/named_error.h"
 #include "schemas/record_pack.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 
@@ -22,9 +23,7 @@ int RunCheck(const Invocation& invocation) {
   Findings findings;
   const RegionConfig& self = invocation.self();
   absl::StatusOr<std::unique_ptr<PgConnection>> connection =
-      PgConnection::Open({.conninfo = self.postgres,
-                          .application_name = "pgduet check",
-                          .settings = PinnedSettings()});
+      PgConnection::Open(SetSession(self.postgres, invocation.config.set, "check"));
   AddStatus(findings, connection.status());
   if (connection.ok()) {
     CheckServer(invocation.config, self, **connection, findings);

@@ -42,7 +42,7 @@ absl::StatusOr<std::string> GivenOnes(PgConnection& connection, const std::vecto
 
 absl::StatusOr<int64_t> Dismiss(const Invocation& invocation, const DismissOptions& options) {
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          OpenConflictLog(invocation.self()));
+                          OpenConflictLog(invocation));
   PGDUET_ASSIGN_OR_RETURN(const std::string ids, options.all ? OpenOnes(*connection, options.filter)
                                                              : GivenOnes(*connection, options.ids));
   const std::optional<std::string> note =

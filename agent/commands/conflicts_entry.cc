@@ -8,6 +8,7 @@
 
 #include "agent/region_agent.h"
 #include "base/named_error.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -58,11 +59,10 @@ std::string Moment(const std::string& text) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<PgConnection>> OpenConflictLog(const RegionConfig& region,
+absl::StatusOr<std::unique_ptr<PgConnection>> OpenConflictLog(const Invocation& invocation,
                                                               std::string* role_search_path) {
-  PgConnection::Options options = {.conninfo = region.postgres,
-                                   .application_name = "pgduet conflicts",
-                                   .settings = PinnedSettings()};
+  PgConnection::Options options =
+      SetSession(invocation.self().postgres, invocation.config.set, "conflicts");
   if (role_search_path != nullptr)
     std::erase_if(options.settings, [](const auto& one) { return one.first == "search_path"; });
   PGDUET_ASSIGN_OR_RETURN(std::unique_ptr<PgConnection> connection, PgConnection::Open(options));

@@ -25,7 +25,7 @@ using Json = nlohmann::ordered_json;
 // given back; the session's own is pg_catalog in any case. Errors: not_initialized,
 // sidecar_version.
 absl::StatusOr<std::unique_ptr<PgConnection>> OpenConflictLog(
-    const RegionConfig& region, std::string* role_search_path = nullptr);
+    const Invocation& invocation, std::string* role_search_path = nullptr);
 
 // FROM item: every column of pgduet.conflict under the alias c, with winner, loser_row, winner_row,
 // winner_operation, winner_region, winner_time, lost and state.

@@ -8,7 +8,7 @@
 namespace pgduet {
 
 int RunConflictsList(const Invocation& invocation, const ConflictFilter& filter) {
-  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation.self());
+  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation);
   if (!connection.ok()) return Fail(connection.status());
   if (invocation.json) {
     const absl::StatusOr<std::string> json = LoadEntriesJson(**connection, filter);

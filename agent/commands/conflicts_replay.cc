@@ -87,9 +87,10 @@ void Print(const std::vector<Replayed>& all, bool json) {
 }  // namespace
 
 int RunConflictsReplay(const Invocation& invocation, const ReplayOptions& options) {
-  const absl::StatusOr<Config> other = LoadConfig(options.policy, ProcessEnvironment());
+  const absl::StatusOr<Config> other =
+      LoadConfig(options.policy, ProcessEnvironment(), invocation.config.set);
   if (!other.ok()) return Fail(other.status());
-  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation.self());
+  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation);
   if (!connection.ok()) return Fail(connection.status());
   const absl::StatusOr<std::vector<Json>> entries =
       LoadEntries(**connection, options.filter, options.filter.limit);

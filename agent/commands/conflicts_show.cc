@@ -82,7 +82,7 @@ absl::StatusOr<RowNow> Look(PgConnection& connection, const Invocation& invocati
 }  // namespace
 
 int RunConflictsShow(const Invocation& invocation, int64_t id) {
-  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation.self());
+  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation);
   if (!connection.ok()) return Fail(connection.status());
   absl::StatusOr<Json> entry = LoadEntry(**connection, id);
   if (!entry.ok()) return Fail(entry.status());

@@ -221,7 +221,7 @@ void Print(const Undone& undone, const UndoOptions& options) {
 int RunConflictsUndo(const Invocation& invocation, const UndoOptions& options) {
   std::string search_path;
   absl::StatusOr<std::unique_ptr<PgConnection>> connection =
-      OpenConflictLog(invocation.self(), &search_path);
+      OpenConflictLog(invocation, &search_path);
   if (!connection.ok()) return Fail(connection.status());
   absl::StatusOr<Undone> undone = Undo(**connection, search_path, invocation, options).Run();
   if (!undone.ok()) return Fail(undone.status());

@@ -6,6 +6,7 @@
 #include "agent/text_table.h"
 #include "base/named_error.h"
 #include "base/pg_connection.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -22,10 +23,10 @@ constexpr char kParkedSql[] =
 
 int RunParkedList(const Invocation& invocation, const ParkedOptions& options) {
   using Json = nlohmann::ordered_json;
-  const absl::StatusOr<std::unique_ptr<PgConnection>> connection =
-      PgConnection::Open({.conninfo = invocation.self().postgres,
-                          .application_name = "pgduet parked",
-                          .settings = {}});
+  PgConnection::Options session =
+      SetSession(invocation.self().postgres, invocation.config.set, "parked");
+  session.settings.clear();  // times as the reader's role wants them
+  const absl::StatusOr<std::unique_ptr<PgConnection>> connection = PgConnection::Open(session);
   if (!connection.ok()) return Fail(connection.status());
   const absl::StatusOr<PgResult> rows =
       (*connection)->Query(kParkedSql, {options.table, std::to_string(options.limit)});

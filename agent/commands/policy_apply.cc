@@ -5,6 +5,7 @@
 
 #include <absl/time/clock.h>
 #include <fmt/format.h>
+#include <xxhash.h>
 
 #include "agent/commands/commands.h"
 #include "agent/policy_set.h"
@@ -14,13 +15,20 @@
 #include "agent/setup/region_setup.h"
 #include "base/named_error.h"
 #include "schemas/policy_notice.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
 
-// "pgduet": one command at a time makes and removes triggers in a region.
-constexpr char kAloneSql[] = "SELECT pg_catalog.pg_advisory_lock(x'706764756574'::bigint)";
-constexpr char kNotAloneSql[] = "SELECT pg_catalog.pg_advisory_unlock(x'706764756574'::bigint)";
+// One command at a time makes and removes triggers of a set in a region. Its number is "pgduet", or
+// a hash of the set's name.
+constexpr char kAloneSql[] = "SELECT pg_catalog.pg_advisory_lock($1::bigint)";
+constexpr char kNotAloneSql[] = "SELECT pg_catalog.pg_advisory_unlock($1::bigint)";
+
+std::string AloneNumber(const std::string& set) {
+  const uint64_t number = set == kMainSet ? 0x706764756574 : XXH3_64bits(set.data(), set.size());
+  return std::to_string(static_cast<int64_t>(number));
+}
 
 struct Change {
   int64_t id = 0;
@@ -31,12 +39,6 @@ struct Change {
   bool announced = false;
   bool is_open() const { return state != "applied" && state != "aborted"; }
 };
-
-absl::StatusOr<std::unique_ptr<PgConnection>> Open(const std::string& conninfo) {
-  return PgConnection::Open({.conninfo = conninfo,
-                             .application_name = "pgduet policy apply",
-                             .settings = PinnedSettings()});
-}
 
 // The newest one, open or not; state is empty when there is none.
 absl::StatusOr<Change> NewestChange(PgConnection& connection) {
@@ -99,9 +101,14 @@ class Command {
   }
 
  private:
+  absl::StatusOr<std::unique_ptr<PgConnection>> Open(const std::string& conninfo) const {
+    return PgConnection::Open(SetSession(conninfo, invocation_.config.set, "policy apply"));
+  }
+
   // False: it is in force already.
   absl::StatusOr<bool> Propose(const Change& newest) {
-    PGDUET_ASSIGN_OR_RETURN(const Config wanted, LoadConfig(options_.file, ProcessEnvironment()));
+    PGDUET_ASSIGN_OR_RETURN(const Config wanted, LoadConfig(options_.file, ProcessEnvironment(),
+                                                            invocation_.config.set));
     const std::string text = CanonicalPolicyText(wanted);
     PGDUET_ASSIGN_OR_RETURN(
         const PgResult active,
@@ -130,12 +137,14 @@ class Command {
     for (const TableConfig& table : changed)
       fmt::print("table {}: its policy changes\n", table.QualifiedName());
     if (!options_.discard_siblings) PGDUET_RETURN_IF_ERROR(RefuseSiblings(*connection_, changed));
-    PGDUET_RETURN_IF_ERROR(connection_->Query(kAloneSql).status());
+    PGDUET_RETURN_IF_ERROR(
+        connection_->Query(kAloneSql, {AloneNumber(invocation_.config.set)}).status());
     RegionSetup setup(wanted, *wanted.FindRegion(invocation_.region), /*dry_run=*/false);
     PGDUET_RETURN_IF_ERROR(setup.AdoptPolicies(/*after=*/false));
     PGDUET_ASSIGN_OR_RETURN(const auto admin, Open(invocation_.self().admin_conninfo()));
     PGDUET_RETURN_IF_ERROR(MakePolicyGates(*admin, changed));
-    PGDUET_RETURN_IF_ERROR(connection_->Query(kNotAloneSql).status());
+    PGDUET_RETURN_IF_ERROR(
+        connection_->Query(kNotAloneSql, {AloneNumber(invocation_.config.set)}).status());
     if (newest.is_open()) return true;
     return Insert(active_text, wanted);
   }
@@ -189,7 +198,8 @@ class Command {
   // Guards against TRUNCATE, as what is in force wants them; no gates. Every command that waited
   // for the change does this: what the first one has removed, the next one does not find.
   absl::Status CleanUp() {
-    PGDUET_RETURN_IF_ERROR(connection_->Query(kAloneSql).status());
+    PGDUET_RETURN_IF_ERROR(
+        connection_->Query(kAloneSql, {AloneNumber(invocation_.config.set)}).status());
     PGDUET_ASSIGN_OR_RETURN(
         const PgResult active,
         connection_->Query("SELECT policy_text, policy_settings FROM pgduet.identity"));
@@ -199,8 +209,8 @@ class Command {
     RegionSetup setup(current, invocation_.self(), /*dry_run=*/false);
     PGDUET_RETURN_IF_ERROR(setup.AdoptPolicies(/*after=*/true));
     PGDUET_ASSIGN_OR_RETURN(const auto admin, Open(invocation_.self().admin_conninfo()));
-    PGDUET_RETURN_IF_ERROR(DropPolicyGates(*admin));
-    return connection_->Query(kNotAloneSql).status();
+    PGDUET_RETURN_IF_ERROR(DropPolicyGates(*admin, invocation_.config.set));
+    return connection_->Query(kNotAloneSql, {AloneNumber(invocation_.config.set)}).status();
   }
 
   absl::Status Abort() {
@@ -246,7 +256,9 @@ class Command {
                     "state_at = clock_timestamp() WHERE id = $1::bigint AND state = 'voted'",
                     {std::to_string(change.id)})
             .status());
-    PGDUET_RETURN_IF_ERROR(connection_->Query("SELECT setval('pgduet.policy_gate', 1)").status());
+    PGDUET_RETURN_IF_ERROR(
+        connection_->Query("SELECT setval(tableoid::regclass, 1) FROM pgduet.policy_gate")
+            .status());
     return Await();
   }
 

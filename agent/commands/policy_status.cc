@@ -8,6 +8,7 @@
 #include "agent/text_table.h"
 #include "base/named_error.h"
 #include "schemas/policy_notice.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -40,9 +41,8 @@ absl::StatusOr<Json> Table(PgConnection& connection, const char* sql,
 
 absl::StatusOr<Json> Ask(const Invocation& invocation) {
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
-                          PgConnection::Open({.conninfo = invocation.self().postgres,
-                                              .application_name = "pgduet policy status",
-                                              .settings = PinnedSettings()}));
+                          PgConnection::Open(SetSession(invocation.self().postgres,
+                                                        invocation.config.set, "policy status")));
   PGDUET_RETURN_IF_ERROR(CheckSidecarVersion(*connection));
   PGDUET_ASSIGN_OR_RETURN(const PgResult set, connection->Query(kSetSql));
   Json answer;

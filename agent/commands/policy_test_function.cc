@@ -99,7 +99,7 @@ int RunPolicyTest(const Invocation& invocation, const FunctionTestOptions& optio
                            "no table of policy custom has this name: table=" + options.table,
                            "Name the table as in the configuration: schema.table."));
   }
-  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation.self());
+  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation);
   if (!connection.ok()) return Fail(connection.status());
   const absl::StatusOr<Count> count = AskAll(**connection, *table, options.limit);
   if (!count.ok()) return Fail(count.status());

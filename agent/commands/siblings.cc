@@ -68,7 +68,7 @@ absl::StatusOr<std::optional<std::string>> NewRow(PgConnection& connection,
 }  // namespace
 
 int RunSiblingsList(const Invocation& invocation, const SiblingsOptions& options) {
-  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation.self());
+  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation);
   if (!connection.ok()) return Fail(connection.status());
   const absl::StatusOr<PgResult> rows = (*connection)->Query(kListSql, {options.table});
   if (!rows.ok()) return Fail(rows.status());
@@ -89,7 +89,7 @@ int RunSiblingsList(const Invocation& invocation, const SiblingsOptions& options
 }
 
 int RunSiblingsShow(const Invocation& invocation, const SiblingsOptions& options) {
-  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation.self());
+  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation);
   if (!connection.ok()) return Fail(connection.status());
   const absl::StatusOr<Json> versions = Versions(**connection, options.table, options.key);
   if (!versions.ok()) return Fail(versions.status());
@@ -108,7 +108,7 @@ int RunSiblingsShow(const Invocation& invocation, const SiblingsOptions& options
 
 // An ordinary write of the agent's role: it replicates, and has seen all versions.
 int RunResolve(const Invocation& invocation, const ResolveOptions& options) {
-  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation.self());
+  absl::StatusOr<std::unique_ptr<PgConnection>> connection = OpenConflictLog(invocation);
   if (!connection.ok()) return Fail(connection.status());
   const absl::StatusOr<std::optional<std::string>> row = NewRow(**connection, options);
   if (!row.ok()) return Fail(row.status());

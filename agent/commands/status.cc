@@ -7,6 +7,7 @@
 #include "agent/text_table.h"
 #include "base/named_error.h"
 #include "base/pg_connection.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -29,11 +30,12 @@ Json AskAgent(const RegionConfig& region) {
   return json.is_discarded() ? Json(nullptr) : json;
 }
 
-absl::StatusOr<Json> AskDatabase(const RegionConfig& region) {
-  PGDUET_ASSIGN_OR_RETURN(
-      const std::unique_ptr<PgConnection> connection,
-      PgConnection::Open(
-          {.conninfo = region.postgres, .application_name = "pgduet status", .settings = {}}));
+absl::StatusOr<Json> AskDatabase(const Invocation& invocation) {
+  PgConnection::Options session =
+      SetSession(invocation.self().postgres, invocation.config.set, "status");
+  session.settings.clear();
+  PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<PgConnection> connection,
+                          PgConnection::Open(session));
   absl::StatusOr<PgResult> rows = connection->Query(
       "SELECT region, coalesce(sequence, 0), coalesce(commit_lsn::text, ''), coalesce(lag_seconds, "
       "-1) FROM pgduet.lag ORDER BY rank");
@@ -61,7 +63,9 @@ std::string Seconds(double seconds) {
 
 void PrintStatus(const Json& json) {
   const Json& agent = json["agent"];
-  fmt::print("region {}: agent {}\n", json["region"].get<std::string>(),
+  const std::string set = json.value("set", std::string(kMainSet));
+  fmt::print("region {}{}: agent {}\n", json["region"].get<std::string>(),
+             set == kMainSet ? "" : fmt::format(" set {}", set),
              agent.is_null() ? "does not answer" : agent["state"].get<std::string>());
   if (!agent.is_null() && agent.contains("message")) {
     fmt::print("  {} [{}]\n  {}\n", agent["message"].get<std::string>(),
@@ -93,11 +97,12 @@ void PrintStatus(const Json& json) {
 }  // namespace
 
 int RunStatus(const Invocation& invocation) {
-  absl::StatusOr<Json> database = AskDatabase(invocation.self());
+  absl::StatusOr<Json> database = AskDatabase(invocation);
   if (!database.ok()) return Fail(database.status());
-  Json json = {{"region", invocation.region},
-               {"agent", AskAgent(invocation.self())},
-               {"database", *database}};
+  Json json = {{"region", invocation.region}};
+  if (invocation.config.set != kMainSet) json["set"] = invocation.config.set;
+  json["agent"] = AskAgent(invocation.self());
+  json["database"] = *database;
   if (invocation.json) {
     fmt::print("{}\n", json.dump(2));
   } else {
@@ -108,7 +113,7 @@ int RunStatus(const Invocation& invocation) {
 }
 
 int RunLag(const Invocation& invocation, const LagOptions& options) {
-  absl::StatusOr<Json> database = AskDatabase(invocation.self());
+  absl::StatusOr<Json> database = AskDatabase(invocation);
   if (!database.ok()) return Fail(database.status());
   const Json& origins = (*database)["applied"];
   bool lagging = false;

@@ -1,4 +1,6 @@
 // CheckForeignKeys: see findings.h.
+#include <map>
+
 #include <fmt/format.h>
 
 #include "agent/setup/findings.h"
@@ -57,14 +59,48 @@ void CheckWatched(const FoundForeignKey& key, OnOrphan rule, const std::string& 
   }
 }
 
+// "schema"."table" -> set, of the whole file.
+std::map<std::string, std::string> SetsOfTables(const Config& config) {
+  std::map<std::string, std::string> sets;
+  for (const std::vector<TableConfig>* tables : {&config.tables, &config.others}) {
+    for (const TableConfig& table : *tables) sets.emplace(table.QuotedName(), table.set);
+  }
+  return sets;
+}
+
+// Sets arrive in no order: a child could be there long before its parent, and no agent sees both.
+absl::Status CheckAcrossSets(const Config& config, PgConnection& connection, Findings& findings) {
+  if (config.others.empty()) return absl::OkStatus();
+  Config whole = config;
+  whole.tables.insert(whole.tables.end(), config.others.begin(), config.others.end());
+  PGDUET_ASSIGN_OR_RETURN(const std::vector<FoundForeignKey> keys,
+                          FindForeignKeys(connection, ReplicatedTables(whole)));
+  const std::map<std::string, std::string> sets = SetsOfTables(config);
+  for (const FoundForeignKey& key : keys) {
+    const auto child = sets.find(key.child), parent = sets.find(key.parent);
+    if (parent == sets.end() || child->second == parent->second) continue;
+    if (child->second != config.set && parent->second != config.set) continue;
+    Error(findings, "foreign_key_across_sets",
+          fmt::format("a foreign key leads to a table of another set: table={} set={} "
+                      "constraint={} parent={} set={}",
+                      key.child, child->second, QuoteName(key.name), key.parent, parent->second),
+          "Put both tables into one set ('set' of the tables), or drop the foreign key.");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void CheckForeignKeys(const Config& config, PgConnection& connection, Findings& findings) {
+  AddStatus(findings, CheckAcrossSets(config, connection, findings));
   const absl::StatusOr<std::vector<FoundForeignKey>> keys =
       FindForeignKeys(connection, ReplicatedTables(config));
   if (!keys.ok()) return AddStatus(findings, keys.status());
+  const std::map<std::string, std::string> sets = SetsOfTables(config);
   std::vector<OrphanRule> rules;
   for (const FoundForeignKey& key : *keys) {
+    const auto parent = sets.find(key.parent);
+    if (parent != sets.end() && parent->second != config.set) continue;  // said already
     const OnOrphan rule = RuleOf(config, key.child);
     const std::string where =
         fmt::format("table={} constraint={} parent={} on_orphan={}", key.child, QuoteName(key.name),

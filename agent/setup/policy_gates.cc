@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/named_error.h"
+#include "schemas/sidecar.h"
 
 namespace pgduet {
 namespace {
@@ -16,7 +17,8 @@ constexpr char kTableSql[] =
     "AND t.tgname = 'pgduet_policy_gate') FROM pg_catalog.pg_class c WHERE c.oid = $1::regclass";
 constexpr char kStandingSql[] =
     "SELECT format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass) FROM "
-    "pg_catalog.pg_trigger t WHERE t.tgname LIKE 'pgduet_policy_gate%' AND t.tgparentid = 0 AND "
+    "pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid WHERE t.tgname LIKE "
+    "'pgduet_policy_gate%' AND t.tgparentid = 0 AND f.pronamespace = $1::regnamespace AND "
     "NOT EXISTS (SELECT FROM pgduet.policy_change WHERE state IN ('proposed', 'going', 'fenced', "
     "'voted'))";
 
@@ -56,8 +58,8 @@ absl::Status MakePolicyGates(PgConnection& admin, const std::vector<TableConfig>
   return absl::OkStatus();
 }
 
-absl::Status DropPolicyGates(PgConnection& admin) {
-  PGDUET_ASSIGN_OR_RETURN(const PgResult standing, admin.Query(kStandingSql));
+absl::Status DropPolicyGates(PgConnection& admin, std::string_view set) {
+  PGDUET_ASSIGN_OR_RETURN(const PgResult standing, admin.Query(kStandingSql, {SidecarSchema(set)}));
   for (int row = 0; row < standing.rows(); ++row)
     PGDUET_RETURN_IF_ERROR(RunPatiently(admin, std::string(standing.Text(row, 0))));
   return absl::OkStatus();

@@ -3,6 +3,7 @@
 // away.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include <absl/status/status.h>
@@ -15,7 +16,7 @@ namespace pgduet {
 // On the admin's connection. Each waits a few times for the table's writers, and gives them way in
 // between. Error: policy_gate_busy.
 absl::Status MakePolicyGates(PgConnection& admin, const std::vector<TableConfig>& tables);
-// All that stand in this database.
-absl::Status DropPolicyGates(PgConnection& admin);
+// All of the set that stand in this database, on whichever tables: those that call its function.
+absl::Status DropPolicyGates(PgConnection& admin, std::string_view set);
 
 }  // namespace pgduet

@@ -113,15 +113,12 @@ absl::Status RegionSetup::MakeRole() {
 }
 
 absl::Status RegionSetup::Connect() {
-  PGDUET_ASSIGN_OR_RETURN(admin_, PgConnection::Open({.conninfo = region_.admin_conninfo(),
-                                                      .application_name = "pgduet init",
-                                                      .settings = PinnedSettings()}));
+  PGDUET_ASSIGN_OR_RETURN(
+      admin_, PgConnection::Open(SetSession(region_.admin_conninfo(), config_.set, "init")));
   PGDUET_RETURN_IF_ERROR(admin_->Query("SET client_min_messages = warning").status());
   PGDUET_RETURN_IF_ERROR(MakeRole());
   absl::StatusOr<std::unique_ptr<PgConnection>> runtime =
-      PgConnection::Open({.conninfo = region_.postgres,
-                          .application_name = "pgduet init",
-                          .settings = PinnedSettings()});
+      PgConnection::Open(SetSession(region_.postgres, config_.set, "init"));
   if (!runtime.ok() && dry_run_) {
     fmt::print(
         "-- the rest is printed once the role of the agent's conninfo exists and may connect\n");
@@ -168,15 +165,16 @@ absl::Status RegionSetup::RefuseUnready() {
 }
 
 absl::Status RegionSetup::MakeSidecar() {
+  const std::string schema = SidecarSchema(config_.set);
   PGDUET_ASSIGN_OR_RETURN(
-      const bool there, Exists(*admin_, "SELECT 1 FROM pg_namespace WHERE nspname = 'pgduet'", {}));
+      const bool there, Exists(*admin_, "SELECT 1 FROM pg_namespace WHERE nspname = $1", {schema}));
   if (!there)
-    PGDUET_RETURN_IF_ERROR(
-        Do("CREATE SCHEMA pgduet AUTHORIZATION " + role_, "schema pgduet created"));
-  PGDUET_RETURN_IF_ERROR(
-      Do("REVOKE ALL ON SCHEMA pgduet FROM PUBLIC", "schema pgduet closed to others"));
+    PGDUET_RETURN_IF_ERROR(Do(fmt::format("CREATE SCHEMA {} AUTHORIZATION {}", schema, role_),
+                              fmt::format("schema {} created", schema)));
+  PGDUET_RETURN_IF_ERROR(Do(fmt::format("REVOKE ALL ON SCHEMA {} FROM PUBLIC", schema),
+                            fmt::format("schema {} closed to others", schema)));
   if (dry_run_) {
-    fmt::print("{}", SidecarSql());
+    fmt::print("{}", SidecarSql(config_.set));
     if (there) {
       PGDUET_ASSIGN_OR_RETURN(has_identity_,
                               Exists(*runtime_, "SELECT 1 FROM pgduet.identity", {}));
@@ -184,8 +182,8 @@ absl::Status RegionSetup::MakeSidecar() {
     return absl::OkStatus();
   }
   PGDUET_RETURN_IF_ERROR(runtime_->Query("SET client_min_messages = warning").status());
-  PGDUET_RETURN_IF_ERROR(WithContext(runtime_->Query(std::string(SidecarSql())).status(),
-                                     "create the sidecar tables"));
+  PGDUET_RETURN_IF_ERROR(
+      WithContext(runtime_->Query(SidecarSql(config_.set)).status(), "create the sidecar tables"));
   Say("sidecar tables are in place");
   PGDUET_ASSIGN_OR_RETURN(has_identity_, Exists(*runtime_, "SELECT 1 FROM pgduet.identity", {}));
   return absl::OkStatus();
@@ -304,7 +302,8 @@ absl::Status RegionSetup::MakeSlotsAndIdentity() {
         "-- on a replication connection:\nCREATE_REPLICATION_SLOT \"{}\" LOGICAL pgoutput "
         "(SNAPSHOT 'export');\n",
         own);
-    fmt::print("-- then pgduet.identity is filled from the exported snapshot\n");
+    fmt::print("-- then {}.identity is filled from the exported snapshot\n",
+               SidecarSchema(config_.set));
     return CopySlots(own);
   }
   return CreateSlot(own);
@@ -393,7 +392,8 @@ absl::Status RegionSetup::MakeTopic() {
   if (dry_run_) {
     fmt::print("-- on Kafka: topic {} with one partition, cleanup.policy=delete\n", topic);
     if (config_.conflict_topic)
-      fmt::print("-- on Kafka: topic {}\n", ConflictTopicName(config_.group, region_.name));
+      fmt::print("-- on Kafka: topic {}\n",
+                 ConflictTopicName(config_.group, region_.name, config_.set));
     return absl::OkStatus();
   }
   PGDUET_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaAdmin> admin,
@@ -411,7 +411,7 @@ absl::Status RegionSetup::MakeTopic() {
 
 // For others, who may want it in another form: one that exists is left as it is.
 absl::Status RegionSetup::MakeConflictTopic(KafkaAdmin& admin) {
-  const std::string topic = ConflictTopicName(config_.group, region_.name);
+  const std::string topic = ConflictTopicName(config_.group, region_.name, config_.set);
   PGDUET_RETURN_IF_ERROR(
       admin.CreateTopic(topic, {.retention = config_.conflict_keep,
                                 .replication_factor = config_.kafka_replication_factor}));

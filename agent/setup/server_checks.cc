@@ -78,20 +78,22 @@ void CheckRoom(const Config& config, const RegionConfig& region, PgConnection& c
          fmt::format("ALTER SYSTEM SET max_replication_slots = {}; then restart the server.",
                      used + missing + 4)});
   }
-  if (senders_max < static_cast<int64_t>(slots.size()) + 1) {
+  // Each set of tables has as many slots and sessions as this one.
+  const size_t sets = config.sets.size() + 1;
+  const size_t senders = slots.size() * sets;
+  if (senders_max < static_cast<int64_t>(senders) + 1) {
     findings.push_back(
         {Severity::kError, "too_few_wal_senders",
-         fmt::format("too few WAL senders: max_wal_senders={} needed={}", senders_max,
-                     slots.size() + 1),
+         fmt::format("too few WAL senders: max_wal_senders={} needed={}", senders_max, senders + 1),
          fmt::format("ALTER SYSTEM SET max_wal_senders = {}; then restart the server.",
-                     slots.size() + 4)});
+                     senders + 4)});
   }
   // Sessions that apply hold a replication origin each; before PostgreSQL 18 max_replication_slots
   // limits them, too.
   const bool own_setting = connection.server_version() >= 180000;
   const char* name = own_setting ? "max_active_replication_origins" : "max_replication_slots";
   const int64_t origins_max = std::atoll(Setting(connection, name).c_str());
-  const auto origins = static_cast<int64_t>(config.regions.size()) + 1;
+  const auto origins = static_cast<int64_t>((config.regions.size() + 1) * sets);
   if (origins_max < origins) {
     findings.push_back(
         {Severity::kError, "too_few_origins",

@@ -23,7 +23,7 @@ class LoadConfigTest : public testing::Test {
 
 TEST_F(LoadConfigTest, AFileIsReadAndRemembersItsPath) {
   Write(kSoundConfig);
-  const auto config = LoadConfig(path_, EnvironmentOf({}));
+  const auto config = LoadConfig(path_, EnvironmentOf({}), "main");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->path, path_);
   EXPECT_EQ(config->group, "shop");
@@ -31,7 +31,7 @@ TEST_F(LoadConfigTest, AFileIsReadAndRemembersItsPath) {
 
 TEST_F(LoadConfigTest, AllProblemsAreInOneErrorOneALine) {
   Write("group: Shop\nregions: {}\ntables: {}\n");
-  const auto config = LoadConfig(path_, EnvironmentOf({}));
+  const auto config = LoadConfig(path_, EnvironmentOf({}), "main");
   EXPECT_EQ(ErrorName(config.status()), "invalid_config");
   EXPECT_THAT(std::string(config.status().message()),
               testing::AllOf(testing::HasSubstr(path_ + ":1: group"),
@@ -39,8 +39,8 @@ TEST_F(LoadConfigTest, AllProblemsAreInOneErrorOneALine) {
 }
 
 TEST_F(LoadConfigTest, AMissingFileAndAFolderAreUnreadable) {
-  EXPECT_EQ(ErrorName(LoadConfig(path_, EnvironmentOf({})).status()), "config_unreadable");
-  EXPECT_EQ(ErrorName(LoadConfig(testing::TempDir(), EnvironmentOf({})).status()),
+  EXPECT_EQ(ErrorName(LoadConfig(path_, EnvironmentOf({}), "main").status()), "config_unreadable");
+  EXPECT_EQ(ErrorName(LoadConfig(testing::TempDir(), EnvironmentOf({}), "main").status()),
             "config_unreadable");
 }
 

@@ -21,6 +21,24 @@ TEST(NamesTest, AreMadeOfGroupAndSet) {
   EXPECT_EQ(PeerSlotName("shop", "main", "eu-west"), "pgduet_shop_main_to_eu_west");
 }
 
+TEST(NamesTest, BrokersKnowTheAgentsOfSetsApart) {
+  Config config = Group(TransportKind::kKafka);
+  EXPECT_EQ(ConsumerGroup(config, "ap"), "pgduet.shop.ap");
+  EXPECT_EQ(ClientId(config, "ap"), "pgduet-ap");
+  config.set = "orders";
+  EXPECT_EQ(ConsumerGroup(config, "ap"), "pgduet.shop.ap.orders");
+  EXPECT_EQ(ClientId(config, "ap"), "pgduet-ap-orders");
+}
+
+TEST(NamesTest, ASetHasSlotsAndOriginsOfItsOwn) {
+  Config config = Group(TransportKind::kDirect);
+  config.set = "big-orders";
+  EXPECT_THAT(SlotNames(config, "ap"),
+              testing::ElementsAre("pgduet_shop_big_orders", "pgduet_shop_big_orders_to_us_east",
+                                   "pgduet_shop_big_orders_to_eu_west"));
+  EXPECT_THAT(OriginNames(config, "ap"), testing::Contains("pgduet:shop:big-orders:us-east"));
+}
+
 TEST(NamesTest, LongNamesFitTheServerAndStayApart) {
   const std::string longest(32, 'g');
   const std::string one = PeerSlotName(longest, "main", std::string(31, 'r') + "1");

@@ -1,5 +1,7 @@
 #include "capture/applied_marker.h"
 
+#include <set>
+
 #include <gtest/gtest.h>
 
 namespace pgduet {
@@ -38,10 +40,37 @@ TEST(AppliedMarkerTest, AClosedTimeComesBackAndNothingElseIsOne) {
     EXPECT_FALSE(DecodeClosedTime(text).ok()) << text;
 }
 
-TEST(AppliedMarkerTest, OnlyOriginsOfTheGroupAreOurs) {
-  EXPECT_TRUE(IsOurOrigin(OriginName("shop", "main", "eu"), "shop"));
-  EXPECT_FALSE(IsOurOrigin(OriginName("shop2", "main", "eu"), "shop"));
-  EXPECT_FALSE(IsOurOrigin("pg_16389", "shop"));
+TEST(AppliedMarkerTest, OnlyOriginsOfTheSetAreOurs) {
+  const OriginOwners owners("shop", "main");
+  EXPECT_EQ(owners.OwnerOf(OriginName("shop", "main", "eu")), OriginOwner::kOurSet);
+  EXPECT_EQ(owners.OwnerOf(OriginName("shop", "orders", "eu")), OriginOwner::kOtherSet);
+  EXPECT_EQ(owners.OwnerOf(OriginName("shop2", "main", "eu")), OriginOwner::kOthers);
+  EXPECT_EQ(owners.OwnerOf("pg_16389"), OriginOwner::kOthers);
+}
+
+TEST(AppliedMarkerTest, ASetIsNotTakenForOneWhoseNameBeginsLikeIt) {
+  EXPECT_EQ(OriginOwners("g", "a").OwnerOf(OriginName("g", "a-b", "eu")), OriginOwner::kOtherSet);
+  EXPECT_EQ(OriginOwners("g", "a-b").OwnerOf(OriginName("g", "a", "b")), OriginOwner::kOtherSet);
+  EXPECT_EQ(OriginOwners("g", "eu").OwnerOf(OriginName("g", "main", "eu")), OriginOwner::kOtherSet);
+}
+
+TEST(AppliedMarkerTest, TheMessagesOfTheFirstSetKeepTheirPrefixes) {
+  const MessagePrefixes prefixes("main");
+  EXPECT_EQ(prefixes.marker, "pgduet");
+  EXPECT_EQ(prefixes.barrier, "pgduet.barrier");
+  EXPECT_EQ(prefixes.closed, "pgduet.closed");
+  EXPECT_EQ(prefixes.policy, "pgduet.policy");
+}
+
+TEST(AppliedMarkerTest, NoMessageOfASetIsOneOfAnotherSet) {
+  std::set<std::string> seen;
+  for (const char* set : {"main", "orders", "barrier", "closed", "policy", "a", "a-b"}) {
+    const MessagePrefixes prefixes(set);
+    for (const std::string& prefix :
+         {prefixes.marker, prefixes.barrier, prefixes.closed, prefixes.policy}) {
+      EXPECT_TRUE(seen.insert(prefix).second) << prefix;
+    }
+  }
 }
 
 }  // namespace

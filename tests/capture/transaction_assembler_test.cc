@@ -63,12 +63,13 @@ class TransactionAssemblerTest : public testing::Test {
   }
   static std::string Marker(uint64_t sequence) {
     return Message(
-        true, kMarkerPrefix,
+        true, MessagePrefixes("main").marker,
         EncodeMarker({.rank = 1,
                       .position = {.incarnation = 5, .sequence = sequence, .commit_lsn = Lsn(3)}}));
   }
   Notebook notebook;
-  TransactionAssembler assembler{"g", [](uint32_t) { return std::string("type"); }, notebook};
+  TransactionAssembler assembler{"g", "main", [](uint32_t) { return std::string("type"); },
+                                 notebook};
 };
 
 TEST_F(TransactionAssemblerTest, ALocalTransactionComesAsOneChunk) {
@@ -108,6 +109,49 @@ TEST_F(TransactionAssemblerTest, OurOriginWithoutMarkerStopsTheStream) {
   EXPECT_EQ(ErrorName(Take(Insert(1, {"1", "x"}))), "unmarked_own_transaction");
 }
 
+TEST_F(TransactionAssemblerTest, WhatAnotherSetAppliedGivesNothingButItsEnd) {
+  TakeAll({Begin(10, 0, 7), Origin("pgduet:g:orders:b"),
+           Message(true, MessagePrefixes("orders").marker, EncodeMarker({.rank = 1})),
+           // Of a trigger that fires there, say.
+           RelationMessage(1, "t"), Insert(1, {"1", "x"}), Commit(10, 20, 0)});
+  EXPECT_TRUE(notebook.begun.empty());
+  EXPECT_TRUE(notebook.chunks.empty());
+  EXPECT_TRUE(notebook.applied.empty());
+  EXPECT_THAT(notebook.ended, testing::ElementsAre(20U));
+}
+
+TEST_F(TransactionAssemblerTest, WhatFollowsAnotherSetsTransactionIsLocalAgain) {
+  TakeAll({Begin(10, 0, 7), Origin("pgduet:g:orders:b"), Commit(10, 20, 0), Begin(20, 0, 8),
+           RelationMessage(1, "t"), Insert(1, {"1", "x"}), Commit(20, 30, 0)});
+  EXPECT_THAT(notebook.begun, testing::ElementsAre(8U));
+  EXPECT_EQ(notebook.chunks.size(), 1U);
+}
+
+TEST_F(TransactionAssemblerTest, MessagesOfAnotherSetAreNotOurs) {
+  const MessagePrefixes orders("orders");
+  TakeAll({Begin(10, 0, 7), Message(true, orders.barrier, "token"), Commit(10, 20, 0)});
+  TakeAll({Begin(20, 0, 8), Origin("pgduet:g:orders:housekeeper"),
+           Message(true, orders.closed, EncodeClosedTime(7)), Commit(20, 30, 0)});
+  TakeAll({Begin(30, 0, 9), Origin("pgduet:g:orders:policy-change"),
+           Message(true, orders.policy, "policy"), Commit(30, 40, 0)});
+  // Neither under our own origin, nor our prefix under theirs.
+  TakeAll({Begin(40, 0, 10), Origin("pgduet:g:main:housekeeper"),
+           Message(true, orders.closed, EncodeClosedTime(8)), Commit(40, 50, 0)});
+  TakeAll({Begin(50, 0, 11), Origin("pgduet:g:orders:housekeeper"),
+           Message(true, MessagePrefixes("main").closed, EncodeClosedTime(9)), Commit(50, 60, 0)});
+  EXPECT_TRUE(notebook.barriers.empty());
+  EXPECT_TRUE(notebook.closed.empty());
+  EXPECT_TRUE(notebook.notices.empty());
+  EXPECT_THAT(notebook.ended, testing::ElementsAre(20U, 30U, 40U, 50U, 60U));
+}
+
+TEST_F(TransactionAssemblerTest, AMarkerOfAnotherSetDoesNotMarkOurTransaction) {
+  TakeAll({Begin(10, 0, 7), Origin("pgduet:g:main:b"),
+           Message(true, MessagePrefixes("orders").marker, EncodeMarker({.rank = 1})),
+           RelationMessage(1, "t")});
+  EXPECT_EQ(ErrorName(Take(Insert(1, {"1", "x"}))), "unmarked_own_transaction");
+}
+
 TEST_F(TransactionAssemblerTest, AnEmptyTransactionGivesNothingButItsEnd) {
   TakeAll({Begin(10, 0, 7), Message(true, "other", "x"), Commit(10, 20, 0)});
   EXPECT_TRUE(notebook.begun.empty());
@@ -116,24 +160,27 @@ TEST_F(TransactionAssemblerTest, AnEmptyTransactionGivesNothingButItsEnd) {
 }
 
 TEST_F(TransactionAssemblerTest, ABarrierIsReportedAndNotPublished) {
-  TakeAll({Begin(10, 0, 7), Message(true, kBarrierPrefix, "token"), Commit(10, 20, 0)});
+  TakeAll({Begin(10, 0, 7), Message(true, MessagePrefixes("main").barrier, "token"),
+           Commit(10, 20, 0)});
   EXPECT_THAT(notebook.barriers, testing::ElementsAre("token"));
   EXPECT_TRUE(notebook.chunks.empty());
 }
 
 TEST_F(TransactionAssemblerTest, ANoticeAboutPoliciesIsHeardUnderOurOriginOnly) {
-  TakeAll({Begin(10, 0, 7), Message(true, kPolicyPrefix, "policy forged"), Commit(10, 20, 0)});
+  TakeAll({Begin(10, 0, 7), Message(true, MessagePrefixes("main").policy, "policy forged"),
+           Commit(10, 20, 0)});
   EXPECT_TRUE(notebook.notices.empty());
   TakeAll({Begin(20, 0, 8), Origin("pgduet:g:main:policy-change"),
-           Message(true, kPolicyPrefix, "policy ours"), Commit(20, 30, 0)});
+           Message(true, MessagePrefixes("main").policy, "policy ours"), Commit(20, 30, 0)});
   EXPECT_THAT(notebook.notices, testing::ElementsAre("policy ours"));
 }
 
 TEST_F(TransactionAssemblerTest, AClosedTimeIsHeardUnderOurOriginOnly) {
-  TakeAll({Begin(10, 0, 7), Message(true, kClosedPrefix, EncodeClosedTime(5)), Commit(10, 20, 0)});
+  TakeAll({Begin(10, 0, 7), Message(true, MessagePrefixes("main").closed, EncodeClosedTime(5)),
+           Commit(10, 20, 0)});
   EXPECT_TRUE(notebook.closed.empty());
   TakeAll({Begin(20, 0, 8), Origin("pgduet:g:main:housekeeper"),
-           Message(true, kClosedPrefix, EncodeClosedTime(7)), Commit(20, 30, 0)});
+           Message(true, MessagePrefixes("main").closed, EncodeClosedTime(7)), Commit(20, 30, 0)});
   EXPECT_THAT(notebook.closed, testing::ElementsAre(7));
   EXPECT_TRUE(notebook.chunks.empty());
   EXPECT_TRUE(notebook.applied.empty());

@@ -216,7 +216,7 @@ FuzzOutcome FuzzAssembler(std::string_view bytes) {
   Script script(bytes);
   CheckingSink sink;
   TransactionAssembler assembler(
-      "g", [](uint32_t) { return std::string("type"); }, sink);
+      "g", "main", [](uint32_t) { return std::string("type"); }, sink);
   while (!script.AtEnd()) {
     const auto message = DecodePgoutput(script.Bytes(script.Number()));
     if (!message.ok()) return {.accepted = sink.chunks > 0};
@@ -235,7 +235,7 @@ FuzzOutcome FuzzAssembler(std::string_view bytes) {
 std::vector<std::string> AssemblerSeeds() {
   using namespace testing_bytes;  // NOLINT: the test's own vocabulary
   const std::string marker =
-      Message(true, kMarkerPrefix,
+      Message(true, MessagePrefixes("main").marker,
               EncodeMarker({.rank = 1,
                             .position = {.incarnation = 5, .sequence = 9, .commit_lsn = Lsn(3)}}));
   const std::string large = Insert(1, {"1", std::string(60'000, 'x')});

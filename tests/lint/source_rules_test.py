@@ -81,6 +81,14 @@ def test_report_how_tests_mirror_sources(capsys):
         print(f"{len(unpaired)} test files without a source of their name: {' '.join(unpaired)}")
 
 
+def test_sessions_work_for_their_set():
+    """Statements say `pgduet.`; only a session of SetSession (schemas/sidecar.h) reaches the schema of its set there."""
+    opened = re.compile(r"PgConnection::(?:Open\(\s*|Options \w+ = )\{.*?\}\)?[;)]", re.DOTALL)
+    wrong = [f"{relative(path)}: {match.group(0).split(chr(10))[0]}" for path in sources("apply", "agent")
+             for match in opened.finditer(path.read_text(encoding="utf-8")) if ".replication = true" not in match.group(0)]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_nothing_is_left_to_do():
     words = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XXX)\b")
     wrong = [relative(path) for path in sources(*MAY_INCLUDE, "tests") if words.search(path.read_text(encoding="utf-8"))]

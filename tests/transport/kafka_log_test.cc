@@ -26,6 +26,8 @@ class KafkaLogTest : public KafkaTest {
 
 TEST(KafkaTopicNameTest, HasGroupRegionAndSet) {
   EXPECT_EQ(TopicName("shop", "us-east", "main"), "pgduet.shop.us-east.main");
+  EXPECT_EQ(ConflictTopicName("shop", "us-east", "main"), "pgduet.shop.us-east.conflicts");
+  EXPECT_EQ(ConflictTopicName("shop", "us-east", "orders"), "pgduet.shop.us-east.orders.conflicts");
 }
 
 TEST_F(KafkaLogTest, WhatIsAppendedIsReadInOrder) {

@@ -20,6 +20,7 @@ origins and commit timestamps are per cluster), runs the schema everywhere, `pgd
     group.write_late({...})     runs SQL in each region while all links are cut, so that all local commits come first
     group["a"].agent            Agent: .stop() .kill() .start() .wait_ready() .status() .metrics() .log_lines()
     group["a"].postgres         PostgresCluster: .stop("immediate") .kill() .start() .restart() .connect()
+    group.sets["orders"]        a further set of tables (sets={"orders": {...}}): ["a"], wait_converged(), assert_equal() as of a group
     group.broker                KafkaBroker: .kill() .stop() .start() .create_topic() .produce() .consume()
 
 The shared broker (fixture `shared_broker`) lives as long as the session; a group's name is unique, so its topics are
@@ -31,7 +32,7 @@ the group is closed; a test that provokes one says `group.expect_errors("slot_mi
 keeps test runs in parallel apart. All processes die with the test process (PR_SET_PDEATHSIG), so nothing is left behind.
 
 Files: processes.py (start, stop, kill, log), ports.py, waiting.py, fixtures.py, postgres.py, kafka.py, link.py (fault proxy),
-agent.py, group.py (the fixture's object), clients.py (random writers), configuration.py (the YAML), conflict_log.py, prometheus.py, workspace.py (temporary folders).
+agent.py, group.py (the fixture's object), convergence.py (markers, comparison), clients.py (random writers), configuration.py (the YAML), conflict_log.py, prometheus.py, workspace.py (temporary folders).
 Environment: PGDUET_BINARY (default build/dev/pgduet), PGDUET_KEEP=1 keeps the temporary folders,
 PGDUET_POSTGRES_BIN (default: the newest /usr/lib/postgresql/*/bin), PGDUET_SEED (random workloads).
 """

@@ -15,6 +15,6 @@ def assert_same_rows(table, first, other):
 def _told(table, region, only):
     stamps = dict(region.sql(f"SELECT t::text, concat(s.timestamp, ' origin ', s.roident, ' xmin ', t.xmin) FROM {table} t, "
                              "pg_xact_commit_timestamp_origin(t.xmin) s WHERE t::text = ANY(%s)", (only[:_SHOWN],)))
-    [(tombstones, unswept)] = region.sql("SELECT count(*), count(unswept) FROM pgduet.tombstone")
+    [(tombstones, unswept)] = region.sql(f"SELECT count(*), count(unswept) FROM {region.sidecar}.tombstone")
     return (f"  {region.name}: {tombstones} tombstones, {unswept} of them not swept; capture is through {region.decoded_through()}\n"
             + "".join(f"  only in {region.name}: {row[:300]} written {stamps.get(row, 'since changed')}\n" for row in only[:_SHOWN]))

@@ -8,21 +8,16 @@ import secrets
 from . import agent as agent_module
 from . import configuration, ports
 from .agent import Agent
-from .difference import assert_same_rows
+from .convergence import Convergence
 from .postgres import PostgresCluster
-from .waiting import PATIENCE, TimedOut, wait_until
 
-_MARKER_TABLE = "pgduet_test.marker"
-_MARKER_SCHEMA = """
-CREATE SCHEMA pgduet_test;
-CREATE TABLE pgduet_test.marker (region text, number bigint, PRIMARY KEY (region, number));
-"""
+_MARKERS = "(region text, number bigint, PRIMARY KEY (region, number))"
 
 
 class Region:
-    """One region: its database, its agent, its command line."""
+    """One region: its database, and the agent, the sidecar and the command line of one set of tables."""
 
-    def __init__(self, group, name, rank, postgres, dbname):
+    def __init__(self, group, name, rank, postgres, dbname, set_name="main"):
         self.group = group
         self.name = name
         self.rank = rank
@@ -31,7 +26,11 @@ class Region:
         self.folder = postgres.folder
         self.http_port = ports.take()
         self.config_path = os.path.join(self.folder, "pgduet.yaml")
-        self.agent = Agent(name, self.config_path, os.path.join(self.folder, "agent.log"), self.http_port)
+        self.set_name = set_name
+        self.sidecar, log = "pgduet", "agent.log"
+        if set_name != "main":
+            self.sidecar, log = f"pgduet_{set_name.replace('-', '_')}", f"agent-{set_name}.log"
+        self.agent = Agent(name, self.config_path, os.path.join(self.folder, log), self.http_port, env={"PGDUET_SET": set_name})
 
     def sql(self, statement, parameters=None):
         """Runs SQL, each statement for itself (or all in one transaction when there are several in one string)."""
@@ -64,11 +63,11 @@ class Region:
         return next((stream["through_lsn"] for stream in self.agent.streams() if stream["name"] == "capture"), "0/0")
 
     def conflicts(self, table=None):
-        """Rows of pgduet.conflict as dictionaries, oldest first."""
+        """Rows of the set's conflict log as dictionaries, oldest first."""
         connection = self.connect()
         try:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT * FROM pgduet.conflict ORDER BY id")
+                cursor.execute(f"SELECT * FROM {self.sidecar}.conflict ORDER BY id")
                 names = [column.name for column in cursor.description]
                 found = [dict(zip(names, row)) for row in cursor.fetchall()]
         finally:
@@ -76,42 +75,54 @@ class Region:
         return [c for c in found if table is None or table in (c["table_name"], f"{c['table_schema']}.{c['table_name']}")]
 
     def pgduet(self, command, *arguments, check=True, **kwargs):
-        """Runs a command with this region's --config and --region. `command` may have two words."""
-        return agent_module.pgduet(*command.split(), "--config", self.config_path, "--region", self.name,
+        """Runs a command with this region's --config and --region, and --set. `command` may have two words."""
+        chosen = ["--set", self.set_name] if self.set_name != "main" else []
+        return agent_module.pgduet(*command.split(), "--config", self.config_path, "--region", self.name, *chosen,
                                    *arguments, check=check, **kwargs)
 
 
-class Group:
+class SetOfTables(Convergence):
+    """A set besides `main`: the same regions, with an agent of its own each, and its tables. Like a group, to wait and to compare."""
+
+    def __init__(self, group, name, tables):
+        super().__init__()
+        self.name, self.transport = name, group.transport
+        self.marker_table = f"pgduet_test.marker_{name.replace('-', '_')}"
+        self.tables = {**tables, self.marker_table: {}}
+        self.regions = {region.name: Region(group, region.name, region.rank, region.postgres, region.dbname, name) for region in group}
+
+
+class Group(Convergence):
     """Made and closed by the fixture make_group (fixtures.py); start() does everything up to running agents."""
 
     def __init__(self, workspace, link_host, regions, tables, schema="", transport="kafka", broker=None,
-                 schemas=None, settings=None, database=None, databases=None, extra=None, links=True, name=None):
+                 schemas=None, settings=None, database=None, databases=None, extra=None, links=True, name=None, sets=None):
         """regions: names in order of rank. tables: names, or a mapping with settings. schema: SQL run in every region;
         schemas: {region: SQL} instead, where they differ. settings: of PostgreSQL, for all regions. database: arguments of
         create_database for all (encoding, locale), databases: {region: arguments}. extra: merged into the configuration.
-        links=False: no proxies (full speed; link() is not available)."""
+        links=False: no proxies (full speed; link() is not available). sets: {name: tables}, those of further sets."""
+        super().__init__()
         self.transport = transport
         self.broker = broker
         self.name = name or f"g{secrets.token_hex(4)}"
         self.extra = extra or {}
-        self.tables = {**({t: {} for t in tables} if not isinstance(tables, dict) else tables), _MARKER_TABLE: {}}
+        self.marker_table = "pgduet_test.marker"
+        self.tables = {**({t: {} for t in tables} if not isinstance(tables, dict) else tables), self.marker_table: {}}
         self._schema, self._schemas = schema, schemas or {}
         self._databases = {region: (databases or {}).get(region, database or {}) for region in regions}
         self._link_host = link_host if links else None
         self._links = {}
-        self._numbers = itertools.count(1)
         self._expected_errors = set()
         self._any_error_expected = False
         self.regions = {}
         for rank, region in enumerate(regions):
             cluster = PostgresCluster(workspace, f"pg-{region}"[:12], settings)
             self.regions[region] = Region(self, region, rank, cluster, "shop")
+        self.sets = {one: SetOfTables(self, one, listed) for one, listed in (sets or {}).items()}
 
-    def __getitem__(self, region):
-        return self.regions[region]
-
-    def __iter__(self):
-        return iter(self.regions.values())
+    def everywhere(self):
+        """The regions as the main set has them, and as the others do."""
+        return [*self, *(region for one in self.sets.values() for region in one)]
 
     @property
     def topics(self):
@@ -133,7 +144,9 @@ class Group:
         for region in self:
             region.postgres.wait_ready()
             region.postgres.create_database(region.dbname, **self._databases[region.name])
-            region.sql(_MARKER_SCHEMA)
+            region.sql("CREATE SCHEMA pgduet_test")
+            for one in (self, *self.sets.values()):
+                region.sql(f"CREATE TABLE {one.marker_table} {_MARKERS}")
             schema = self._schemas.get(region.name, self._schema)
             if schema:
                 region.sql(schema)
@@ -156,20 +169,26 @@ class Group:
             }
             if self.transport == "kafka":
                 regions[region.name]["brokers"] = f"127.0.0.1:{port}" if port else self.broker.brokers
-        return configuration.configuration(self.name, self.transport, regions, self.tables, self.extra)
+        return configuration.configuration(self.name, self.transport, regions, self.tables, self._with_sets())
+
+    def _with_sets(self):
+        """The configuration's extra, with the tables and addresses of the further sets."""
+        tables = {table: {**settings, "set": one.name} for one in self.sets.values() for table, settings in one.tables.items()}
+        sets = {one.name: {"http": {region.name: f"127.0.0.1:{region.http_port}" for region in one}} for one in self.sets.values()}
+        return configuration.merged({"tables": tables, "sets": sets}, self.extra) if sets else self.extra
 
     def init(self):
-        for region in self:
+        for region in self.everywhere():
             region.pgduet("init")
 
     def start_agents(self):
-        for region in self:
+        for region in self.everywhere():
             region.agent.start(wait=False)
-        for region in self:
+        for region in self.everywhere():
             region.agent.wait_ready()
 
     def stop_agents(self):
-        for region in self:
+        for region in self.everywhere():
             region.agent.stop()
 
     def close(self, check=True):
@@ -181,10 +200,11 @@ class Group:
                 self.stop_agents()
                 self.assert_no_unexpected_errors()
         finally:
-            for region in self:
+            for region in self.everywhere():
                 region.agent.kill()
-                region.postgres.close()
                 ports.release(region.http_port)
+            for region in self:
+                region.postgres.close()
             for link in self._links.values():
                 self.broker.release_link(link) if self.transport == "kafka" else link.close()
 
@@ -194,7 +214,7 @@ class Group:
         self._any_error_expected |= not names
 
     def assert_no_unexpected_errors(self):
-        lines = [f"{region.name}: {line}" for region in self for name, line in region.agent.error_lines()
+        lines = [f"{region.name}: {line}" for region in self.everywhere() for name, line in region.agent.error_lines()
                  if name not in self._expected_errors]
         assert self._any_error_expected or not lines, "unexpected ERROR in an agent's log:\n" + "\n".join(lines[:20])
 
@@ -231,81 +251,6 @@ class Group:
             for region, statement in writes.items() if isinstance(writes, dict) else writes:
                 self[region].sql(statement)
         self.wait_converged()
-
-    # Convergence.
-
-    def mark(self, regions=None):
-        """Writes one marker row in each region (or in these) and returns them: everything before is older."""
-        markers = []
-        for region in regions or self.regions:
-            number = next(self._numbers)
-            self[region].sql(f"INSERT INTO {_MARKER_TABLE} VALUES (%s, %s)", (region, number))
-            markers.append((region, number))
-        return markers
-
-    def wait_converged(self, timeout=PATIENCE):
-        """Until what every region has committed up to now is in effect in every region."""
-        self.wait_for_markers(self.mark(), timeout)
-        if self.transport == "direct":
-            self.wait_decoded(timeout)
-
-    def wait_decoded(self, timeout=PATIENCE):
-        """Until each running agent's own capture has read what its database has flushed up to now, and so has replayed its deletes.
-        With `direct` a region's transactions reach the peers by other streams, which may be ahead of that one."""
-        for region in self:
-            [(place,)] = region.sql("SELECT pg_current_wal_flush_lsn()")
-            wait_until(lambda: not region.agent.running()
-                       or region.sql("SELECT %s::pg_lsn >= %s::pg_lsn", (region.decoded_through(), place)) == [(True,)],
-                       f"capture of {region.name} to be through {place}", timeout)
-
-    def wait_swept(self, timeout=PATIENCE):
-        """Until no remote delete may have missed a row that was just becoming visible."""
-        for region in self:
-            wait_until(lambda: region.sql("SELECT 1 FROM pgduet.tombstone WHERE unswept IS NOT NULL LIMIT 1") == [],
-                       f"the deletes of {region.name} to be swept", timeout)
-
-    def wait_for_markers(self, markers, timeout=PATIENCE, regions=None):
-        readers = regions or list(self.regions)
-        missing = {}
-
-        def all_visible():
-            missing.clear()
-            for region in readers:
-                seen = set(self[region].sql(f"SELECT region, number FROM {_MARKER_TABLE}"))
-                if absent := set(markers) - seen:
-                    missing[region] = sorted(absent)
-            return not missing
-
-        # What is late and moves is no failure: a backlog of a slow machine may take longer than any patience.
-        applied = None
-        while applied != (applied := self._applied(readers)):
-            try:
-                return wait_until(all_visible, "markers to arrive", timeout)
-            except TimedOut as late:
-                last = f"{late}; nothing is applied any more; missing, by reader: {missing}"
-        raise TimedOut(last)
-
-    def _applied(self, readers):
-        """How far each of these regions is in what it applies (others may be down)."""
-        return [self[reader].sql("SELECT origin_rank, max(sequence) FROM pgduet.progress GROUP BY 1 ORDER BY 1") for reader in readers]
-
-    def assert_equal(self, *tables):
-        """All regions hold the same rows in these tables (default: all replicated ones)."""
-        try:
-            self._assert_equal(*tables)
-        except AssertionError:
-            self.wait_swept()
-            self._assert_equal(*tables)
-
-    def _assert_equal(self, *tables):
-        first, *others = self.regions.values()
-        for table in tables or self.tables:
-            for other in others:
-                assert_same_rows(table, first, other)
-
-    def assert_converged(self, *tables):
-        self.wait_converged()
-        self.assert_equal(*tables)
 
     def _conninfo(self, region, user, port):
         if port is not None:

@@ -184,6 +184,6 @@ def assert_same_versions(group):
     for region in group:
         seen.append(sorted(region.sql(
             "SELECT s.relation::regclass::text, s.key, (SELECT jsonb_agg(m -> 'dot' ORDER BY m -> 'dot') "
-            "FROM jsonb_array_elements(s.state::jsonb -> 'members') m)::text FROM pgduet.row_state s WHERE s.siblings")))
+            f"FROM jsonb_array_elements(s.state::jsonb -> 'members') m)::text FROM {region.sidecar}.row_state s WHERE s.siblings")))
     for other in seen[1:]:
         assert other == seen[0]
