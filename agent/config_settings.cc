@@ -309,8 +309,9 @@ const Setting kSettings[] = {
      AssignConflictMaxRows},
     {"conflict_log/topic", false, "`true` or `false`", "false", "true",
      "With `transport: kafka`: each entry is also sent, as JSON, to the topic "
-     "`pgduet.GROUP.REGION.conflicts` of the region's brokers, at least once. Rows of all tables "
-     "can be read there by whoever may read the topic.",
+     "`pgduet.GROUP.REGION.conflicts` of the region's brokers (`pgduet.GROUP.REGION.SET.conflicts` "
+     "for other sets than `main`), at least once. Rows of all tables can be read there by whoever "
+     "may read the topic.",
      AssignConflictTopic},
     {"tables", true, "mapping", "", "",
      "The tables that replicate, by name with schema. A name with upper-case letters, dots or "

@@ -14,7 +14,8 @@ TEST(ConfigSettingsTest, DocumentedExamplesAreTaken) {
     Config config;
     RegionConfig region;
     PolicyDraft policy;
-    SettingScope scope{config, &region, &policy};
+    TableConfig table;
+    SettingScope scope{config, &region, &policy, &table};
     EXPECT_FALSE(setting.assign(std::string(setting.example), scope).has_value()) << setting.path;
   }
 }
@@ -29,7 +30,8 @@ TEST(ConfigSettingsTest, TheDefaultsOfTheTableAreThoseOfTheStructs) {
     config.conflict_max_rows = config.batch_transactions = 0;
     config.conflict_topic = true;
     PolicyDraft policy;
-    SettingScope scope{config, &region, &policy};
+    TableConfig table;
+    SettingScope scope{config, &region, &policy, &table};
     const Setting* setting = FindSetting(path);
     EXPECT_FALSE(setting->assign(std::string(setting->fallback), scope).has_value()) << path;
     return std::tuple(config, region, policy);
