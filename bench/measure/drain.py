@@ -1,4 +1,4 @@
-"""The time that a system takes for a backlog: from the moment it is let go until the last row is visible. Then the rows are compared."""
+"""The time that a system takes for a backlog: from the moment it is let go until the last row (of each set) is visible. Then the rows are compared."""
 
 import time
 
@@ -93,14 +93,16 @@ def _equal_sums(system, table):
 
 
 def _write_last(system):
-    system.origin.sql(f"INSERT INTO {DONE} VALUES ({_LAST})")
+    for table in system.done_tables:
+        system.origin.sql(f"INSERT INTO {table} VALUES ({_LAST})")
     if system.comes_back():
         system.targets[0].sql(f"INSERT INTO {DONE_BACK} VALUES ({_LAST})")
 
 
 def wait_for_all(system):
     for side in system.targets:
-        _wait_for_row(system, side, DONE, _LAST)
+        for table in system.done_tables:
+            _wait_for_row(system, side, table, _LAST)
     if system.comes_back():
         _wait_for_row(system, system.origin, DONE_BACK, _LAST)
 

@@ -2,17 +2,20 @@
 
 from harness.waiting import wait_until
 
-from .system import DONE, DONE_BACK, System
+from .system import DONE_BACK, System
 
 
 class Native(System):
     label = "native"
+    takes_sets = True
     host = None  # the Unix socket
 
     def start(self):
         self.make_clusters()
         self.start_clusters()
-        self._publish(self.origin, self.targets, [*self.workload.tables, DONE], "forth")
+        self._publish(self.origin, self.targets, self.main_tables, "forth")
+        for name, tables in self.sets.items():
+            self._publish(self.origin, self.targets, tables, f"forth_{name}")
         if self.comes_back():
             self._publish(self.targets[0], [self.origin], [*self.workload.tables_back, DONE_BACK], "back")
 
@@ -21,7 +24,8 @@ class Native(System):
         for side in subscribers:
             side.sql(f"CREATE SUBSCRIPTION {name}_{side.name} CONNECTION '{publisher.cluster.conninfo(host=self.host)}' "
                      f"PUBLICATION {name} WITH (copy_data = false)")
-        wait_until(lambda: active_slots(publisher) == len(subscribers), "subscriptions to stream")
+        slots = publisher.sql("SELECT count(*) FROM pg_publication")[0][0] * len(subscribers)
+        wait_until(lambda: active_slots(publisher) == slots, "subscriptions to stream")
 
     def pause(self):
         self._alter("DISABLE")

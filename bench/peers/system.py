@@ -12,11 +12,14 @@ from .side import Side, on_all
 
 # Written last by whoever writes a backlog: when they are visible at the other side, all is.
 DONE, DONE_BACK = "public.bench_done", "public.bench_done_back"
-_DONE_SCHEMA = f"CREATE TABLE {DONE} (id int PRIMARY KEY); CREATE TABLE {DONE_BACK} (id int PRIMARY KEY);"
 
 # wal_retrieve_retry_interval: how soon a native apply worker starts after ENABLE; its default of 5 s would be counted.
 SETTINGS = {"fsync": "on", "shared_buffers": "256MB", "max_wal_size": "8GB", "checkpoint_timeout": "30min",
             "wal_retrieve_retry_interval": "10ms"}
+
+
+def _done_of(name):
+    return f"{DONE}_{name}"
 
 
 class System:
@@ -29,6 +32,7 @@ class System:
     most_regions = 5
     both_ways = True
     keeps_order_of_tables = True
+    takes_sets = False  # tables of Workload.sets go by ways of their own
 
     def __init__(self, site, workload):
         self.site = site
@@ -44,12 +48,28 @@ class System:
         return self.sides[1:]
 
     @property
+    def sets(self):
+        """{set: tables} of the workload's, with the table that tells when all of the set has arrived."""
+        return {name: [*tables, _done_of(name)] for name, tables in self.workload.sets.items()}
+
+    @property
+    def main_tables(self):
+        """Those that the origin writes, and that are in none of those."""
+        elsewhere = {table for tables in self.workload.sets.values() for table in tables}
+        return [*(table for table in self.workload.tables if table not in elsewhere), DONE]
+
+    @property
     def all_tables(self):
-        return [*self.workload.tables, DONE, *self.workload.tables_back, DONE_BACK]
+        return [*self.main_tables, *self.workload.tables_back, DONE_BACK]
+
+    @property
+    def done_tables(self):
+        return [DONE, *map(_done_of, self.workload.sets)]
 
     @classmethod
     def runs(cls, workload):
-        return not workload.ours_only and workload.regions <= cls.most_regions and (cls.both_ways or not workload.tables_back)
+        return (not workload.ours_only and workload.regions <= cls.most_regions and (cls.both_ways or not workload.tables_back)
+                and (cls.takes_sets or not workload.sets))
 
     def comes_back(self):
         """Is what the target writes carried to the origin?"""
@@ -89,7 +109,7 @@ class System:
         on_all(self.sides, self._prepare)
 
     def _prepare(self, side):
-        side.sql(self.workload.schema + _DONE_SCHEMA)
+        side.sql(self.workload.schema + "".join(f"CREATE TABLE {table} (id int PRIMARY KEY);" for table in (*self.done_tables, DONE_BACK)))
         if self.workload.seed:
             side.write(self.workload.seed)
             side.sql("VACUUM ANALYZE")

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Callable
 
 from .conflicts import conflicts
-from .inserts import both_ways, bulk, many_columns, many_tables, one_transaction, wide
+from .inserts import both_ways, bulk, bulk_of_two_tables, many_columns, many_tables, one_transaction, wide
 from .policies import POLICIES, policy
 from .tpcb import tpcb
-from .updates import deletes, hot_rows, updates
+from .updates import deletes, hot_rows, updates, updates_of_two_tables
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ CATALOGUE = {
     "both-ways": Entry(lambda quick: both_ways(), 1_000_000, 150_000),
     "bulk-3-regions": Entry(lambda quick: bulk(regions=3), 1_000_000, 150_000),
     "updates-3-regions": Entry(lambda quick: updates(100_000 if quick else 1_000_000, regions=3), 200_000, 30_000),
+    "bulk-2-tables": Entry(lambda quick: bulk_of_two_tables(), 1_000_000, 150_000),
+    "bulk-2-sets": Entry(lambda quick: bulk_of_two_tables(sets=True), 1_000_000, 150_000),
+    "updates-2-tables": Entry(lambda quick: updates_of_two_tables(100_000 if quick else 1_000_000), 200_000, 30_000),
+    "updates-2-sets": Entry(lambda quick: updates_of_two_tables(100_000 if quick else 1_000_000, sets=True), 200_000, 30_000),
     "tables-100": Entry(lambda quick: many_tables(), 500_000, 60_000),
     **{f"policy-{name}": Entry(lambda quick, name=name: policy(name), 50_000, 5_000) for name in POLICIES},
 }

@@ -1,6 +1,6 @@
 """Backlogs of inserted rows."""
 
-from .workload import Workload, transactions
+from .workload import Workload, transactions, two_tables
 
 _BULK = "CREATE TABLE bulk (id bigint PRIMARY KEY, name text NOT NULL, amount int NOT NULL, created timestamptz NOT NULL);"
 _BULK_ROW = "md5(g::text), g, clock_timestamp()"
@@ -21,6 +21,18 @@ def _write_bulk(system, count):
 def _rows(table, values, rows=_BATCH):
     """An INSERT of `rows` rows in transaction i; `values` see the key g."""
     return f"INSERT INTO {table} SELECT g, {values} FROM generate_series(i::bigint * {rows} + 1, (i::bigint + 1) * {rows}) g;"
+
+
+def bulk_of_two_tables(sets=False):
+    """The backlog of `bulk`, its transactions by turns for two tables."""
+    names = ("bulk_a", "bulk_b")
+
+    def write(system, count):
+        system.origin.write(transactions(max(1, count // 2 // _BATCH), " COMMIT; ".join(_rows(name, _BULK_ROW) for name in names)))
+
+    return Workload(
+        name=f"bulk-2-{'sets' if sets else 'tables'}", title=f"bulk insert in 1,000-row transactions, two tables in {'two sets' if sets else 'one set'}",
+        unit="rows", schema="".join(_BULK.replace("bulk", name) for name in names), write=write, **two_tables(names, sets))
 
 
 def one_transaction():

@@ -17,7 +17,13 @@ class Workload:
     back: bool = False  # pgduet has something to carry to the origin, too
     regions: int = 2
     policies: dict = field(default_factory=dict)  # {table: settings} of pgduet
+    sets: dict = field(default_factory=dict)  # {set: tables}: sets of pgduet besides main, publications and subscriptions of native replication
     ours_only: bool = False
+
+
+def two_tables(names, sets):
+    """What a workload over two tables says of them: both in one set, or each in its own."""
+    return {"tables": tuple(f"public.{name}" for name in names), "sets": {"other": (f"public.{names[1]}",)} if sets else {}}
 
 
 def transactions(count, statements):
