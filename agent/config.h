@@ -109,11 +109,12 @@ struct ParsedConfig {
 ParsedConfig ParseConfig(const std::string& text, const std::string& path,
                          const Environment& environment);
 
-// One set of the file: its tables, its agents' addresses. InvalidArgument/unknown_set.
+// One set of the file: its tables, its agents' addresses. InvalidArgument/unknown_set,
+// set_without_tables (`main`, when all tables are elsewhere).
 absl::StatusOr<Config> OfSet(Config file, const std::string& set);
 
 // InvalidArgument/invalid_config with all problems, one a line; config_unreadable when the file
-// cannot be read; unknown_set.
+// cannot be read; those of OfSet().
 absl::StatusOr<Config> LoadConfig(const std::string& path, const Environment& environment,
                                   const std::string& set);
 

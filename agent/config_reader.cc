@@ -167,7 +167,7 @@ class ConfigReader {
 
   void ReadRegion(const std::string& name, int line, const YAML::Node& node) {
     const std::string shown = "regions." + name;
-    if (!IsPlainName(name)) {
+    if (!IsNameText(name)) {
       Problem(line, shown, fmt::format("not a region name: '{}'", name),
               "use 1 to 32 of a-z, 0-9 and '-'");
     } else if (name == "local" || name == "housekeeper" || name == "policies" ||

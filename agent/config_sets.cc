@@ -5,8 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "agent/config_keys.h"
-#include "agent/config_settings.h"
+#include "agent/config_values.h"
 #include "agent/names.h"
 #include "agent/policy_text.h"
 #include "base/named_error.h"
@@ -43,9 +42,9 @@ class SetChecks {
   void CheckTable(const TableConfig& table) {
     const std::string key = "tables." + table.QualifiedName();
     if (table.set != kMainSet && file_.FindSet(table.set) == nullptr) {
-      Problem(
-          table.line, key + ".set", fmt::format("unknown set: '{}'", table.set),
-          fmt::format("declare it under 'sets', or {}", KeyRemedy(table.set, NamesOfSets(file_))));
+      Problem(table.line, key + ".set", fmt::format("unknown set: '{}'", table.set),
+              fmt::format("declare it under 'sets', or use one of: {}",
+                          fmt::join(NamesOfSets(file_), ", ")));
     }
     for (const SetConfig& set : file_.sets) {
       if (table.schema != SidecarSchema(set.name)) continue;
@@ -57,7 +56,7 @@ class SetChecks {
 
   void CheckName(const SetConfig& set) {
     const std::string key = "sets." + set.name;
-    if (!IsPlainName(set.name)) {
+    if (!IsNameText(set.name)) {
       Problem(set.line, key, fmt::format("not a set name: '{}'", set.name),
               "use 1 to 32 of a-z, 0-9 and '-'");
     } else if (set.name == kMainSet) {
@@ -132,11 +131,11 @@ void CheckSets(const Config& file, std::vector<ConfigProblem>& problems) {
 absl::StatusOr<Config> OfSet(Config file, const std::string& set) {
   const SetConfig* declared = file.FindSet(set);
   const auto is_other = [&](const TableConfig& table) { return table.set != set; };
+  const std::string remedy =
+      fmt::format("Use --set or PGDUET_SET with one of: {}", fmt::join(NamesOfSets(file), " "));
   if (set != kMainSet && declared == nullptr) {
-    return NamedError(
-        absl::StatusCode::kInvalidArgument, "unknown_set",
-        fmt::format("the file declares no such set: set={}", set),
-        fmt::format("Use --set or PGDUET_SET with one of: {}", fmt::join(NamesOfSets(file), " ")));
+    return NamedError(absl::StatusCode::kInvalidArgument, "unknown_set",
+                      fmt::format("the file declares no such set: set={}", set), remedy);
   }
   for (RegionConfig& region : file.regions) {
     if (declared == nullptr) break;
@@ -149,10 +148,8 @@ absl::StatusOr<Config> OfSet(Config file, const std::string& set) {
   std::copy_if(file.tables.begin(), file.tables.end(), std::back_inserter(file.others), is_other);
   std::erase_if(file.tables, is_other);
   if (file.tables.empty()) {
-    return NamedError(
-        absl::StatusCode::kInvalidArgument, "set_without_tables",
-        fmt::format("all tables are in other sets: set={}", set),
-        fmt::format("Use --set or PGDUET_SET with one of: {}", fmt::join(NamesOfSets(file), " ")));
+    return NamedError(absl::StatusCode::kInvalidArgument, "set_without_tables",
+                      fmt::format("all tables are in other sets: set={}", set), remedy);
   }
   return file;
 }

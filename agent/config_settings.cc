@@ -13,16 +13,8 @@ namespace {
 
 using Fault = std::optional<SettingFault>;
 
-bool IsName(std::string_view text, bool underscore) {
-  if (text.empty() || text.size() > 32) return false;
-  return std::all_of(text.begin(), text.end(), [&](char byte) {
-    return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '-' ||
-           (underscore && byte == '_');
-  });
-}
-
 Fault AssignGroup(const std::string& value, SettingScope& scope) {
-  if (!IsName(value, /*underscore=*/true)) {
+  if (!IsNameText(value, /*underscore=*/true)) {
     return SettingFault{fmt::format("not a group name: '{}'", value),
                         "use 1 to 32 of a-z, 0-9, '_' and '-'"};
   }
@@ -383,8 +375,6 @@ const Setting kSettings[] = {
 }  // namespace
 
 std::span<const Setting> Settings() { return kSettings; }
-
-bool IsPlainName(std::string_view text) { return IsName(text, /*underscore=*/false); }
 
 std::optional<SettingFault> CheckHttpAddress(const std::string& value) {
   if (value == "off" || ParseHostPort(value).has_value()) return std::nullopt;

@@ -37,8 +37,6 @@ struct Setting {
   SettingAssign assign = nullptr;
 };
 
-// Of regions and sets: 1 to 32 of a-z, 0-9 and '-'.
-bool IsPlainName(std::string_view text);
 // host:port, or off.
 std::optional<SettingFault> CheckHttpAddress(const std::string& value);
 

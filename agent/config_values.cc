@@ -139,6 +139,14 @@ TableNameText ParseTableName(std::string_view text) {
   return result;
 }
 
+bool IsNameText(std::string_view text, bool underscore) {
+  if (text.empty() || text.size() > 32) return false;
+  return std::all_of(text.begin(), text.end(), [&](char byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '-' ||
+           (underscore && byte == '_');
+  });
+}
+
 std::optional<HostPort> ParseHostPort(std::string_view text) {
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return std::nullopt;

@@ -27,6 +27,9 @@ struct TableNameText {
 };
 TableNameText ParseTableName(std::string_view text);
 
+// Name of a group, region or set: 1 to 32 of a-z, 0-9, '-' and, where that is allowed, '_'.
+bool IsNameText(std::string_view text, bool underscore = false);
+
 struct HostPort {
   std::string host;
   int port = 0;

@@ -52,7 +52,7 @@ void RegionSetup::Say(const std::string& text) const {
 
 absl::Status RegionSetup::Do(const std::string& sql, const std::string& done) {
   if (dry_run_) {
-    fmt::print("{};\n", sql);
+    fmt::print("{};\n", admin_->Worded(sql));
     return absl::OkStatus();
   }
   if (absl::Status status = admin_->Query(sql).status(); !status.ok()) {
@@ -60,7 +60,7 @@ absl::Status RegionSetup::Do(const std::string& sql, const std::string& done) {
     return WithContext(Renamed(status, absl::StatusCode::kFailedPrecondition, "admin_right_missing",
                                fmt::format("Configure postgres_admin for region {} with a role "
                                            "that may, or run it yourself: {};",
-                                           region_.name, sql)),
+                                           region_.name, admin_->Worded(sql))),
                        done);
   }
   Say(done);

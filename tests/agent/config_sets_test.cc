@@ -99,7 +99,7 @@ TEST(ConfigSetsTest, EachMistakeHasItsLineAndItsRemedy) {
       {"public.orders: {set: orders}", "public.orders: {set: order}",
        "pgduet.yaml:10: tables.public.orders.set: unknown set: 'order'; declare it under 'sets', "
        "or "
-       "did you mean 'orders'?"},
+       "use one of: main, orders"},
       {"orders: {http", "main: {http",
        "pgduet.yaml:6: sets.main: the set 'main' is always there; remove it"},
       {"orders: {http", "Orders: {http", "pgduet.yaml:6: sets.Orders: not a set name: 'Orders'"},

@@ -145,6 +145,16 @@ def test_each_set_has_its_names(make_group):
     assert {"pgduet housekeeper", "pgduet orders housekeeper", "pgduet capture", "pgduet orders capture"} <= sessions
 
 
+def test_a_dry_run_prints_the_sets_own_sql(group_on):
+    group = group_on("direct", ["a", "b"], schema=ROWS, tables=["public.item"], sets={"orders": {"public.heavy": {"policy": "versions"}}}, start=False)
+    group.start_databases()
+    group.write_configurations()
+    group["a"].pgduet("init")  # makes the role
+    printed = group.sets["orders"]["a"].pgduet("init", "--dry-run").stdout
+    assert "CREATE SCHEMA pgduet_orders " in printed and "EXECUTE FUNCTION pgduet_orders.refuse_truncate()" in printed
+    assert "pgduet." not in printed and "item" not in printed
+
+
 def test_commands_tell_of_the_set_that_they_are_asked_for(make_group):
     group = item_and_heavy(make_group)
     orders = group.sets["orders"]
