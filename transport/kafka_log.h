@@ -90,9 +90,8 @@ class KafkaLogWriter : public LogWriter {
   std::deque<Message> pending_;
   std::deque<Message> full_;
   RecordPack next_;
-  size_t queued_bytes_ = 0;    // of pending_ and full_
-  uint32_t sent_records_ = 0;  // of the last message
-  absl::Time sent_at_ = absl::InfinitePast();
+  size_t queued_bytes_ = 0;                    // of pending_ and full_
+  absl::Time sent_at_ = absl::InfinitePast();  // the last message
   uint64_t appended_ = 0;
   uint64_t durable_ = 0;
   bool broker_up_ = true;
