@@ -11,6 +11,7 @@ fsync on, and only the ratios within a run mean something. CPU seconds count eve
 """
 
 import argparse
+import os
 import pathlib
 import sys
 import time
@@ -32,10 +33,12 @@ _QUICK_SECONDS = 9 * 60
 
 def main():
     options = parse_options()
+    if options.postgres:
+        os.environ["PGDUET_POSTGRES"] = options.postgres
     plan = Plan(options)
-    results = Results(options.json, machine(), vars(options))
     started = time.monotonic()
     with MeasuringSite() as site:
+        results = Results(options.json, machine(site.workspace), vars(options))
         for step in plan.steps():
             console.begin(step)
             try:
@@ -64,6 +67,7 @@ def parse_options(arguments=None):
     parser.add_argument("--quick", action="store_true", help="short backlogs, one round")
     parser.add_argument("--rounds", type=int, help="default 3; with --quick 1")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies every backlog")
+    parser.add_argument("--postgres", help="a major version that tests/fetch_postgres.py has (default: the one that is installed); without pglogical")
     parser.add_argument("--json", default=str(ROOT / "build/bench/results.json"), help="default: %(default)s")
     return parser.parse_args(arguments)
 

@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-from harness.postgres import binaries
+from harness.installation import client_programs
 from harness.processes import run, user_for_servers
 
 from .processes import Meter
@@ -30,7 +30,7 @@ def capture(system, count, transactions):
 
 def _bare(system, publication, end, count):
     meter, started = Meter(system), time.monotonic()
-    run([f"{binaries()}/pg_recvlogical", "-h", system.origin.cluster.socket_dir, "-p", system.origin.cluster.port, "-U", "postgres",
+    run([f"{client_programs()}/pg_recvlogical", "-h", system.origin.cluster.socket_dir, "-p", system.origin.cluster.port, "-U", "postgres",
          "-d", system.origin.dbname, "-S", "bare", "--start", "-f", "/dev/null", "--endpos", end, "--no-loop", "-F", "0",
          "-o", "proto_version=1", "-o", f"publication_names={publication}", "-o", "messages=true"], user=user_for_servers())
     seconds = time.monotonic() - started

@@ -5,17 +5,17 @@ import platform
 import subprocess
 
 from harness.agent import ROOT
-from harness.postgres import binaries
+from harness.installation import server_programs
 
 
-def machine():
+def machine(workspace):
     return {
         "cpu": _value("/proc/cpuinfo", "model name"),
         "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "kernel": platform.release(),
         "system": _value("/etc/os-release", "PRETTY_NAME", separator="=").strip('"'),
-        "postgresql": _output(f"{binaries()}/postgres", "--version"),
+        "postgresql": _output(f"{server_programs(workspace)}/postgres", "--version"),
         "commit": _output("git", "-C", ROOT, "rev-parse", "--short", "HEAD"),
         "load_at_start": round(os.getloadavg()[0], 1),
     }

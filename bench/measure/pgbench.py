@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-from harness.postgres import binaries
+from harness.installation import client_programs
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class OpenLoop:
             file.write(script)
         defined = [word for name, value in (variables or {}).items() for word in ("-D", f"{name}={value}")]
         self._process = subprocess.Popen(
-            [f"{binaries()}/pgbench", "-h", side.cluster.socket_dir, "-p", str(side.cluster.port), "-U", "postgres", "-n", "-f", path, *defined,
+            [f"{client_programs()}/pgbench", "-h", side.cluster.socket_dir, "-p", str(side.cluster.port), "-U", "postgres", "-n", "-f", path, *defined,
              "-c", str(clients), "-j", "2", "-T", str(seconds), "-R", str(rate), "-M", "prepared", "-l", "--log-prefix",
              os.path.join(folder, "log"), side.dbname],
             cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

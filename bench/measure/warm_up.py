@@ -6,10 +6,16 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 _TOPIC = "bench.warm-up"
 _MESSAGES = ((10_000, 300), (1000, 64 * 1024))  # how many of how many bytes: single transactions, and a backlog's
+_ROUNDS = 6  # after the fifth a round costs no less than the one before it, a third of the first
 _PATIENCE = 120
 
 
 def warm_up(broker):
+    for _ in range(_ROUNDS):
+        _exchange(broker)
+
+
+def _exchange(broker):
     """Each message is a request of its own, and is read while they are written."""
     broker.create_topic(_TOPIC)
     reader = threading.Thread(target=_read, args=(broker.brokers, sum(count for count, _ in _MESSAGES)))

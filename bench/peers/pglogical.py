@@ -1,5 +1,6 @@
 """pglogical 2 (Debian's package): nodes, a replication set, a subscription for each target."""
 
+from harness.installation import has_extensions_of_packages
 from harness.waiting import wait_until
 
 from .native import active_slots
@@ -11,6 +12,10 @@ _SETTINGS = {"shared_preload_libraries": "pglogical", "max_worker_processes": 16
 class Pglogical(System):
     label = "pglogical"
     quick_workloads = ("bulk", "updates", "tpcb")
+
+    @classmethod
+    def runs(cls, workload):
+        return super().runs(workload) and has_extensions_of_packages()
 
     def start(self):
         self.make_clusters(_SETTINGS)

@@ -17,7 +17,8 @@ import threading
 import pytest
 
 from harness import agent, ports, processes
-from harness.postgres import PostgresCluster, binaries
+from harness.installation import client_programs
+from harness.postgres import PostgresCluster
 from harness.waiting import wait_until
 
 ROOT = pathlib.Path(agent.ROOT)
@@ -71,7 +72,7 @@ class Tour:
         os.symlink(agent.binary(), os.path.join(bin_folder, "pgduet"))
         for name, cluster in zip(("east", "west"), self.clusters):
             self._write_restart(os.path.join(bin_folder, f"restart-{name}"), cluster)
-        path = os.pathsep.join([bin_folder, binaries(), os.environ["PATH"]])
+        path = os.pathsep.join([bin_folder, client_programs(), os.environ["PATH"]])
         self.shell = Shell(self.folder, {**os.environ, "PATH": path, "PGTZ": "UTC"})
 
     def _write_restart(self, path, cluster):

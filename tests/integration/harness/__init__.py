@@ -31,8 +31,8 @@ the group is closed; a test that provokes one says `group.expect_errors("slot_mi
 `group.expect_errors()` for any. Everything listens on 127.0.0.1 or on Unix sockets. Ports come from ports.py, which
 keeps test runs in parallel apart. All processes die with the test process (PR_SET_PDEATHSIG), so nothing is left behind.
 
-Files: processes.py (start, stop, kill, log), ports.py, waiting.py, fixtures.py, postgres.py, kafka.py, link.py (fault proxy),
+Files: processes.py (start, stop, kill, log), ports.py, waiting.py, fixtures.py, postgres.py, installation.py (which version), kafka.py, link.py (fault proxy),
 agent.py, group.py (the fixture's object), convergence.py (markers, comparison), clients.py (random writers), configuration.py (the YAML), conflict_log.py, prometheus.py, workspace.py (temporary folders).
 Environment: PGDUET_BINARY (default build/dev/pgduet), PGDUET_KEEP=1 keeps the temporary folders,
-PGDUET_POSTGRES_BIN (default: the newest /usr/lib/postgresql/*/bin), PGDUET_SEED (random workloads).
+PGDUET_POSTGRES (a major version, default: the one that is installed; installation.py), PGDUET_SEED (random workloads).
 """

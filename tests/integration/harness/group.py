@@ -96,11 +96,13 @@ class Group(Convergence):
     """Made and closed by the fixture make_group (fixtures.py); start() does everything up to running agents."""
 
     def __init__(self, workspace, link_host, regions, tables, schema="", transport="kafka", broker=None,
-                 schemas=None, settings=None, database=None, databases=None, extra=None, links=True, name=None, sets=None):
+                 schemas=None, settings=None, database=None, databases=None, extra=None, links=True, name=None, sets=None,
+                 versions=None):
         """regions: names in order of rank. tables: names, or a mapping with settings. schema: SQL run in every region;
         schemas: {region: SQL} instead, where they differ. settings: of PostgreSQL, for all regions. database: arguments of
         create_database for all (encoding, locale), databases: {region: arguments}. extra: merged into the configuration.
-        links=False: no proxies (full speed; link() is not available). sets: {name: tables}, those of further sets."""
+        links=False: no proxies (full speed; link() is not available). sets: {name: tables}, those of further sets.
+        versions: {region: major version of its PostgreSQL}, where it is not the run's."""
         super().__init__()
         self.transport = transport
         self.broker = broker
@@ -116,7 +118,7 @@ class Group(Convergence):
         self._any_error_expected = False
         self.regions = {}
         for rank, region in enumerate(regions):
-            cluster = PostgresCluster(workspace, f"pg-{region}"[:12], settings)
+            cluster = PostgresCluster(workspace, f"pg-{region}"[:12], settings, version=(versions or {}).get(region))
             self.regions[region] = Region(self, region, rank, cluster, "shop")
         self.sets = {one: SetOfTables(self, one, listed) for one, listed in (sets or {}).items()}
 

@@ -1,7 +1,8 @@
 """A scratch PostgreSQL cluster: one per region.
 
-initdb runs once per session and locale; a cluster is a copy of its result with a system identifier of its own. The server runs under
-the harness directly (no pg_ctl), so its pid is the postmaster's. Trust authentication; superuser `postgres`.
+initdb runs once per session and locale; a cluster is a copy of its result with a system identifier of its own. (Versions that come without
+pg_resetwal, see installation.py, run initdb for each cluster.) The server runs under the harness directly (no pg_ctl), so its pid is the
+postmaster's. Trust authentication; superuser `postgres`.
 """
 
 import glob
@@ -15,6 +16,7 @@ import threading
 import psycopg2
 
 from . import ports
+from .installation import client_programs, server_programs
 from .processes import ChildProcess, run, user_for_servers
 from .waiting import wait_until
 
@@ -35,21 +37,12 @@ _SETTINGS = {
 }
 
 
-def binaries():
-    found = os.environ.get("PGDUET_POSTGRES_BIN")
-    if found:
-        return found
-    folders = glob.glob("/usr/lib/postgresql/*/bin/postgres")
-    if not folders:
-        raise RuntimeError("no PostgreSQL server is installed; run ./dev setup")
-    return os.path.dirname(max(folders, key=lambda path: int(path.split("/")[4])))
-
-
 class PostgresCluster:
-    """`settings` adds to or overrides _SETTINGS. Not started by the constructor."""
+    """`settings` adds to or overrides _SETTINGS. version: see installation.server_programs. Not started by the constructor."""
 
-    def __init__(self, workspace, name="pg", settings=None, encoding="UTF8", locale="C.UTF-8"):
+    def __init__(self, workspace, name="pg", settings=None, encoding="UTF8", locale="C.UTF-8", version=None):
         self.name = name
+        self.programs = server_programs(workspace, version)
         self.folder = workspace.folder(name)
         self.data = os.path.join(self.folder, "data")
         self.log_path = os.path.join(self.folder, "postgres.log")
@@ -57,7 +50,10 @@ class PostgresCluster:
         self.socket_dir = self.folder
         self.process = None
         self.environment = {}  # of the server alone, not of what starts it
-        self._copy_template(workspace, encoding, locale)
+        if os.path.exists(f"{self.programs}/pg_resetwal"):
+            self._copy_template(workspace, encoding, locale)
+        else:
+            _initdb(self.programs, self.data, encoding, locale)
         self.set(**{**_SETTINGS, **(settings or {})})
 
     def set(self, **settings):
@@ -73,7 +69,7 @@ class PostgresCluster:
         options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}",
                    "-c", f"unix_socket_directories={self.socket_dir}"]
         variables = [f"{name}={value}" for name, value in self.environment.items()]
-        self.process = ChildProcess(self.name, ["env", *variables, f"{binaries()}/postgres", "-D", self.data, *options],
+        self.process = ChildProcess(self.name, ["env", *variables, f"{self.programs}/postgres", "-D", self.data, *options],
                                     self.log_path, user=user_for_servers())
         if wait:
             self.wait_ready()
@@ -152,32 +148,32 @@ class PostgresCluster:
 
     def program(self, name, *arguments, dbname="postgres"):
         """Runs a client program (psql, pg_dump, pgbench, ...) against this cluster; returns its output."""
-        argv = [f"{binaries()}/{name}", "-h", self.socket_dir, "-p", self.port, "-U", "postgres", *arguments]
+        argv = [f"{client_programs()}/{name}", "-h", self.socket_dir, "-p", self.port, "-U", "postgres", *arguments]
         return run(argv + ([dbname] if dbname else []))
 
     def _copy_template(self, workspace, encoding, locale):
-        template = _template(workspace, encoding, locale)
+        template = _template(workspace, self.programs, encoding, locale)
         run(["cp", "-a", "--reflink=auto", template, self.data], user=user_for_servers())
         # A copy is another database system: give it another identifier, and WAL that carries it.
         with open(os.path.join(self.data, "global", "pg_control"), "r+b") as control:
             control.write(secrets.token_bytes(7) + b"\x01")
-        run([f"{binaries()}/pg_resetwal", "-f", self.data], user=user_for_servers())
+        run([f"{self.programs}/pg_resetwal", "-f", self.data], user=user_for_servers())
 
 
 _template_lock = threading.Lock()
 
 
-def _template(workspace, encoding, locale):
+def _template(workspace, programs, encoding, locale):
     path = os.path.join(workspace.path, f"template-{encoding}-{locale}", "data")
     with _template_lock:
         if not os.path.isdir(path):
-            _initdb(workspace, os.path.dirname(path), path, encoding, locale)
+            made = workspace.folder("initdb")
+            _initdb(programs, os.path.join(made, "data"), encoding, locale)
+            shutil.move(made, os.path.dirname(path))
+            assert os.path.isdir(path)
     return path
 
 
-def _initdb(workspace, folder, path, encoding, locale):
-    made = workspace.folder("initdb")
-    run([f"{binaries()}/initdb", "--no-sync", "-D", os.path.join(made, "data"), "-U", "postgres", "-A", "trust",
-         f"--locale={locale}", f"--encoding={encoding}"], user=user_for_servers())
-    shutil.move(made, folder)
-    assert os.path.isdir(path)
+def _initdb(programs, path, encoding, locale):
+    run([f"{programs}/initdb", "--no-sync", "-D", path, "-U", "postgres", "-A", "trust", f"--locale={locale}", f"--encoding={encoding}"],
+        user=user_for_servers())

@@ -94,12 +94,17 @@ def user_for_servers():
     return "postgres" if os.geteuid() == 0 else None
 
 
+def as_user(argv, user):
+    """The command line that runs `argv` as `user`: itself where that is nobody else, or cannot be changed."""
+    argv = [str(a) for a in argv]
+    if user is None or os.geteuid() != 0:
+        return argv
+    return ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--", *argv]
+
+
 def run(argv, user=None, **kwargs):
     """Runs a command to its end as `user`; raises with its output when it fails."""
-    prefix = []
-    if user is not None and os.geteuid() == 0:
-        prefix = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"]
-    done = subprocess.run(prefix + [str(a) for a in argv], capture_output=True, text=True, cwd="/", **kwargs)
+    done = subprocess.run(as_user(argv, user), capture_output=True, text=True, cwd="/", **kwargs)
     if done.returncode != 0:
         raise RuntimeError(f"{argv[0]} failed with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout
