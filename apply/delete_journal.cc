@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "apply/internal_transaction.h"
 #include "apply/parked_rows.h"
 #include "apply/tombstone_table.h"
 #include "apply/wal_flush.h"
 #include "base/named_error.h"
-#include "capture/applied_marker.h"
 #include "schemas/sidecar.h"
 
 namespace pgduet {
@@ -230,14 +230,7 @@ absl::Status DeleteJournal::WriteAlone(const Recorded& one) {
   return Commit(one.transaction, one.transaction);
 }
 
-absl::Status DeleteJournal::Begin() {
-  PgPipeline& pipeline = session_->pipeline();
-  PGDUET_RETURN_IF_ERROR(pipeline.Add("BEGIN", {}).status());
-  return pipeline
-      .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
-           {identity_.messages.marker, EncodeMarker({.rank = kInternalRank, .position = {}})})
-      .status();
-}
+absl::Status DeleteJournal::Begin() { return BeginInternal(session_->pipeline(), identity_); }
 
 absl::Status DeleteJournal::Commit(const LocalTransaction& first, const LocalTransaction& last) {
   PgPipeline& pipeline = session_->pipeline();

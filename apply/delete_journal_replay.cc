@@ -4,6 +4,7 @@
 
 #include "apply/delete_journal.h"
 #include "apply/postgres_time.h"
+#include "apply/set_parameters.h"
 #include "apply/table_sql.h"
 #include "base/named_error.h"
 
@@ -107,7 +108,8 @@ absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction,
       fmt::arg("schema", session_->connection().QuoteLiteral(target.schema)),
       fmt::arg("name", session_->connection().QuoteLiteral(target.name)));
   ArrayLiteral digests;
-  std::vector<ArrayLiteral> parts(table.truncated ? 0 : target.keys.size());
+  std::vector<ArrayLiteral> parts;
+  if (!table.truncated) parts = ColumnArrays(target, target.keys);
   for (const KeyDelete& one : table.deletes) {
     if (table.truncated && !one.key_text.empty()) continue;
     digests.Add(KeyDigest(one.key_text));
@@ -117,7 +119,7 @@ absl::Status DeleteJournal::QueueReplay(const LocalTransaction& transaction,
   std::vector<PgParameter> parameters = {
       TimestampText(transaction.commit_time), std::to_string(identity_.rank), identity_.name(),
       transaction.commit_lsn.ToString(), std::move(digests).Finish()};
-  for (ArrayLiteral& part : parts) parameters.emplace_back(std::move(part).Finish());
+  for (PgParameter& part : Finished(std::move(parts))) parameters.push_back(std::move(part));
   return session_->pipeline().Add(sql, parameters, types).status();
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apply/internal_transaction.h"
 #include "apply/parked_rows.h"
 #include "apply/postgres_time.h"
 #include "apply/table_sql.h"
@@ -9,7 +10,6 @@
 #include "apply/unique_path.h"
 #include "base/log.h"
 #include "base/named_error.h"
-#include "capture/applied_marker.h"
 
 namespace pgduet {
 namespace {
@@ -124,13 +124,8 @@ absl::Status ParkedReturns::Move(TargetSession& session, ApplyScope& scope,
                                  const std::shared_ptr<const TargetTable>& table,
                                  const std::string& key_text) {
   PgPipeline& pipeline = scope.pipeline;
-  PGDUET_RETURN_IF_ERROR(pipeline.Add("BEGIN", {}).status());
+  PGDUET_RETURN_IF_ERROR(BeginInternal(pipeline, scope.identity));
   PGDUET_RETURN_IF_ERROR(pipeline.Add("SET LOCAL lock_timeout = '100ms'", {}).status());
-  PGDUET_RETURN_IF_ERROR(pipeline
-                             .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
-                                  {scope.identity.messages.marker,
-                                   EncodeMarker({.rank = kInternalRank, .position = {}})})
-                             .status());
   PGDUET_ASSIGN_OR_RETURN(const std::optional<ParkedRow> parked,
                           ReadParked(pipeline, table->oid, key_text));
   if (!parked) return session.Query("ROLLBACK").status();

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "apply/custom_function.h"
+#include "apply/internal_transaction.h"
 #include "apply/policy_conflict.h"
 #include "apply/row_writes.h"
 #include "apply/wal_flush.h"
@@ -165,12 +166,7 @@ absl::Status PolicyJournal::Note() {
   PGDUET_ASSIGN_OR_RETURN(const std::vector<Segment> segments,
                           GroupChanges(pending_, *catalog_, Grouping::kByKey));
   PgPipeline& pipeline = session_->pipeline();
-  PGDUET_RETURN_IF_ERROR(pipeline.Add("BEGIN", {}).status());
-  PGDUET_RETURN_IF_ERROR(
-      pipeline
-          .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
-               {identity_.messages.marker, EncodeMarker({.rank = kInternalRank, .position = {}})})
-          .status());
+  PGDUET_RETURN_IF_ERROR(BeginInternal(pipeline, identity_));
   for (const Segment& segment : segments) {
     for (const TableGroups& table : segment.tables) PGDUET_RETURN_IF_ERROR(NoteTable(table));
   }

@@ -9,14 +9,6 @@
 #include "base/named_error.h"
 
 namespace pgduet {
-namespace {
-
-PgParameter ToParameter(const Value& value) {
-  return value.kind == ValueKind::kNull ? PgParameter::Null()
-                                        : PgParameter(std::string(value.bytes));
-}
-
-}  // namespace
 
 RowWriter::RowWriter(ApplyScope scope, const std::vector<ApplyUnit>& units,
                      const TableGroups& table, InsertedKeys& inserted, ApplyCounts& counts)
@@ -46,17 +38,22 @@ absl::Status RowWriter::WriteDelete(const KeyGroup& group, const RowStanding& st
       .status();
 }
 
-absl::Status RowWriter::WriteRow(const KeyGroup& group, const RowStanding& standing,
-                                 const RowOutcome& outcome) {
+RowWriter::Carried RowWriter::CarriedBy(const KeyGroup& group, const RowOutcome& outcome) const {
   const TargetTable& target = *table_.table;
-  std::vector<int> carried;
-  std::vector<const Value*> values;
+  Carried carried;
   for (int column = 0; column < static_cast<int>(target.columns.size()); ++column) {
     const Value& value = group.FinalValue(target.source_index[column], outcome.first_applied);
     if (value.kind == ValueKind::kUnchanged) continue;
-    carried.push_back(column);
-    values.push_back(&value);
+    carried.columns.push_back(column);
+    carried.values.push_back(&value);
   }
+  return carried;
+}
+
+absl::Status RowWriter::WriteRow(const KeyGroup& group, const RowStanding& standing,
+                                 const RowOutcome& outcome) {
+  const TargetTable& target = *table_.table;
+  auto [carried, values] = CarriedBy(group, outcome);
   if (standing.exists && !target.replaces_rows) {
     if (carried != carried_) PGDUET_RETURN_IF_ERROR(QueueUpdates());
     if (updates_.empty()) {

@@ -44,6 +44,12 @@ class RowWriter {
   absl::Status WriteDelete(const KeyGroup& group, const RowStanding& standing);
   absl::Status WriteRow(const KeyGroup& group, const RowStanding& standing,
                         const RowOutcome& outcome);
+  // The columns that an outcome writes, by place, with their values.
+  struct Carried {
+    std::vector<int> columns;
+    std::vector<const Value*> values;
+  };
+  Carried CarriedBy(const KeyGroup& group, const RowOutcome& outcome) const;
   absl::Status QueueUpdates();
   // Of tables that have parked rows: row_writer_unique.cc.
   absl::Status WriteUnique(const KeyGroup& group, const RowStanding& standing,

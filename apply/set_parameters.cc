@@ -14,6 +14,11 @@ std::vector<ArrayLiteral> ColumnArrays(const TargetTable& table, const std::vect
   return literals;
 }
 
+PgParameter ToParameter(const Value& value) {
+  return value.kind == ValueKind::kNull ? PgParameter::Null()
+                                        : PgParameter(std::string(value.bytes));
+}
+
 void AddValue(ArrayLiteral& literal, const Value& value) {
   if (value.kind == ValueKind::kNull) {
     literal.AddNull();

@@ -12,6 +12,7 @@ namespace pgduet {
 // One empty literal for each column, with its type's delimiter; the types are ArrayTypes'
 // (table_sql.h).
 std::vector<ArrayLiteral> ColumnArrays(const TargetTable& table, const std::vector<int>& columns);
+PgParameter ToParameter(const Value& value);
 void AddValue(ArrayLiteral& literal, const Value& value);
 std::vector<PgParameter> Finished(std::vector<ArrayLiteral> literals);
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "apply/conflict_log.h"
+#include "apply/internal_transaction.h"
 #include "apply/orphan_notes.h"
 #include "apply/postgres_time.h"
 #include "base/log.h"
 #include "base/named_error.h"
-#include "capture/applied_marker.h"
 
 namespace pgduet {
 namespace {
@@ -129,18 +129,13 @@ absl::StatusOr<int64_t> Sweep::SweepTable(TargetSession& session, TargetCatalog&
   PGDUET_RETURN_IF_ERROR(table.status());
   const SweepStatements statements(*table, marked.truncated, session.origin_oids(), identity_.rank);
   PgPipeline& pipeline = session.pipeline();
-  const std::string marker = EncodeMarker({.rank = kInternalRank, .position = {}});
   ArrayLiteral digests;
   for (const std::string& digest : marked.digests) digests.Add(digest);
   const std::string keys = std::move(digests).Finish();
   counts_.clear();
   const auto work = [&]() -> absl::StatusOr<int64_t> {
-    PGDUET_RETURN_IF_ERROR(pipeline.Add("BEGIN", {}).status());
+    PGDUET_RETURN_IF_ERROR(BeginInternal(pipeline, identity_));
     PGDUET_RETURN_IF_ERROR(pipeline.Add("SET LOCAL lock_timeout = '100ms'", {}).status());
-    PGDUET_RETURN_IF_ERROR(pipeline
-                               .Add("SELECT pg_logical_emit_message(true, $1, $2::text)",
-                                    {identity_.messages.marker, marker})
-                               .status());
     PGDUET_RETURN_IF_ERROR(DeleteMissed(session, statements, keys));
     int64_t cleared = 0;
     if (kind == Kind::kLast) {
