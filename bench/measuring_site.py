@@ -21,7 +21,7 @@ class MeasuringSite:
 
     def broker(self):
         if self._broker is None:
-            self._broker = KafkaBroker(self.workspace, quick_start=False).start()
+            self._broker = KafkaBroker(self.workspace, heap="1g", quick_start=False).start()  # the size of Kafka's own start script
             self._stack.callback(self._broker.close)
             warm_up(self._broker)
         return self._broker

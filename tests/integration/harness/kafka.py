@@ -40,7 +40,7 @@ class KafkaBroker:
         self.folder = workspace.folder(name)
         self.log_path = os.path.join(self.folder, "kafka.log")
         self.process = None
-        self._jvm = [f"-Xmx{heap}", "-XX:+UseSerialGC", *(["-XX:TieredStopAtLevel=1"] if quick_start else [])]
+        self._jvm = [f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1" if quick_start else f"-Xms{heap}"]
         self._classpath = f"{_jars()}/*"
         self._port, self._controller_port = ports.take(), ports.take()
         self._listeners = [(f"LINK{i}", ports.take(), ports.take()) for i in range(_SPARE_LISTENERS)]
