@@ -161,7 +161,7 @@ absl::Status RegionSetup::RefuseUnready() {
   if (list.empty()) return absl::OkStatus();
   return NamedError(absl::StatusCode::kFailedPrecondition, "not_ready",
                     "the database is not ready:" + list,
-                    "Mend these and run 'pgduet init' again; nothing was changed.");
+                    "Mend these and run 'pgduet init' again; nothing was changed in the database.");
 }
 
 absl::Status RegionSetup::MakeSidecar() {

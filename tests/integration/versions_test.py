@@ -59,3 +59,31 @@ def test_killed_agents_apply_each_transaction_once(make_group, seeded_random):
         region.agent.wait_ready()
     group.assert_converged("public.account", "pgduet_test.marker")
     load.assert_all_took_effect_once()
+
+
+def test_columns_that_are_computed_when_read_arrive_with_what_they_are_made_of(make_group):
+    """PostgreSQL 18: virtual generated columns. They are nowhere stored, and in no WAL."""
+    schema = "CREATE TABLE item (id int PRIMARY KEY, net numeric, gross numeric GENERATED ALWAYS AS (net * 1.19) VIRTUAL, tag text)"
+    group = make_group(["a", "b"], schema=schema, tables=["public.item"], versions={"a": "18", "b": "18"})
+    group["a"].sql("INSERT INTO item (id, net, tag) SELECT g, g, 'many' FROM generate_series(1, 50) g")
+    group.wait_converged()
+    group["b"].sql("UPDATE item SET net = 100 WHERE id = 1")
+    group.wait_converged()
+    group.write_late({"a": "UPDATE item SET tag = 'early' WHERE id = 2", "b": "UPDATE item SET net = 7 WHERE id = 2"})
+    group.assert_converged()
+    assert group["a"].sql("SELECT gross FROM item WHERE id IN (1, 2) ORDER BY id") == group["b"].sql(
+        "SELECT gross FROM item WHERE id IN (1, 2) ORDER BY id")
+    assert group["a"].sql("SELECT net, gross FROM item WHERE id = 1") == [(100, 119)]
+    assert [entry["kind"] for entry in group["a"].conflicts()] == ["update_origin_differs"]
+
+
+def test_a_primary_key_without_overlaps_is_refused_by_name(make_group):
+    """PostgreSQL 18: rows that are no duplicates keep each other out, which no version decides."""
+    schema = """CREATE EXTENSION btree_gist;
+        CREATE TABLE booking (room int, during daterange, guest text, PRIMARY KEY (room, during WITHOUT OVERLAPS))"""
+    group = make_group(["a", "b"], schema=schema, tables=["public.booking"], versions={"a": "18", "b": "18"}, start=False)
+    group.start_databases()
+    group.write_configurations()
+    refused = group["a"].pgduet("init", check=False)
+    assert refused.returncode == 1
+    assert 'table="public"."booking" column=during type=daterange [key_type_unsupported]' in refused.stderr + refused.stdout
