@@ -8,6 +8,7 @@
 #include "agent/config_values.h"
 #include "agent/names.h"
 #include "agent/policy_text.h"
+#include "apply/sole_writer.h"
 #include "base/named_error.h"
 #include "schemas/sidecar.h"
 
@@ -67,6 +68,18 @@ class SetChecks {
       Problem(set.line, key, "the set name 'conflicts' is reserved", "choose another one");
     } else {
       CheckSlotNames(set);
+      CheckLocks(set);
+    }
+  }
+
+  // Locks have numbers, not names: each agent would end the other one's sessions.
+  void CheckLocks(const SetConfig& set) {
+    for (const std::string_view other : NamesOfSets(file_)) {
+      if (other == set.name) break;
+      if (LockClassOf(other) != LockClassOf(set.name)) continue;
+      Problem(set.line, "sets." + set.name,
+              fmt::format("its locks would have the number of another set's: set={}", other),
+              "choose another name");
     }
   }
 

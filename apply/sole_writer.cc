@@ -17,14 +17,16 @@ constexpr uint32_t kMainLockClass = 0x70676474;  // "pgdt"
 constexpr absl::Duration kPatience = absl::Seconds(10);
 constexpr absl::Duration kPause = absl::Milliseconds(10);
 
-std::string LockClass(std::string_view set) {
-  if (set == kMainSet) return std::to_string(kMainLockClass);
-  return std::to_string(XXH3_64bits(set.data(), set.size()) % 0x7FFFFFFF);
-}
+std::string LockClass(std::string_view set) { return std::to_string(LockClassOf(set)); }
 
 std::string LockNumber(uint64_t writer_epoch) { return std::to_string(writer_epoch % 0x7FFFFFFF); }
 
 }  // namespace
+
+uint32_t LockClassOf(std::string_view set) {
+  if (set == kMainSet) return kMainLockClass;
+  return static_cast<uint32_t>(XXH3_64bits(set.data(), set.size()) % 0x7FFFFFFF);
+}
 
 absl::Status MarkAsWriter(PgConnection& connection, std::string_view set, uint64_t writer_epoch) {
   return connection

@@ -16,6 +16,9 @@
 
 namespace pgduet {
 
+// The class of advisory locks of a set. Two sets of a file may not share one (config_sets.cc).
+uint32_t LockClassOf(std::string_view set);
+
 // For the session's life.
 absl::Status MarkAsWriter(PgConnection& connection, std::string_view set, uint64_t writer_epoch);
 

@@ -5,6 +5,7 @@
 
 #include "agent/policy_set.h"
 #include "agent/policy_text.h"
+#include "apply/sole_writer.h"
 #include "base/named_error.h"
 #include "tests/agent/config_samples.h"
 
@@ -126,6 +127,14 @@ TEST(ConfigSetsTest, TwoSetsCannotShareAnAddress) {
   std::string text = TwoSetsWith("sets:", "sets:\n  stock: {http: {us-east: \"127.0.0.1:9287\"}}");
   text += "  public.stock: {set: stock}\n";
   EXPECT_THAT(ProblemsOf(text), HasSubstr("the address is another set's"));
+}
+
+TEST(ConfigSetsTest, TwoSetsCannotShareTheirLocks) {
+  ASSERT_EQ(LockClassOf("set-646"), LockClassOf("set-11535"));  // the first pair that collides
+  std::string text = TwoSetsWith("sets:", "sets:\n  set-646: {}\n  set-11535: {}");
+  text += "  public.stock: {set: set-646}\n  public.bills: {set: set-11535}\n";
+  EXPECT_THAT(ProblemsOf(text), HasSubstr("sets.set-11535: its locks would have the number of "
+                                          "another set's: set=set-646"));
 }
 
 TEST(ConfigSetsTest, WhatASetStoresOfItsPoliciesLeavesOtherSetsAlone) {
