@@ -23,8 +23,8 @@ from results import KINDS, joined  # noqa: E402
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory):
     path = tmp_path_factory.mktemp("bench") / "results.json"
-    subprocess.run([sys.executable, "-B", ROOT / "bench/run.py", "--quick", "--peer", "native", "--transport", "direct", "--workload", "bulk,updates",
-                    "--scale", "0.02", "--json", path], check=True, env={**os.environ, "PGDUET_BINARY": agent.binary()}, capture_output=True)
+    subprocess.run([sys.executable, "-B", ROOT / "bench/run.py", "--quick", "--peer", "native,pglogical", "--transport", "direct",
+                    "--workload", "bulk,updates", "--scale", "0.02", "--postgres", "17", "--json", path], check=True, env={**os.environ, "PGDUET_BINARY": agent.binary()}, capture_output=True)
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -39,6 +39,11 @@ def test_a_run_measures_each_system_and_compares_the_rows(figures):
         table = {"bulk": "public.bulk", "updates": "public.hot"}[workload]
         assert one["checksums"][table][0] == {"bulk": "3000", "updates": "100000"}[workload]
     assert measured["updates", "direct"]["checksums"] == measured["updates", "native"]["checksums"]
+
+
+def test_a_run_with_another_postgresql_says_so_and_leaves_out_what_is_not_there_for_it(figures):
+    assert figures["machine"]["postgresql"].startswith("postgres (PostgreSQL) 17.")
+    assert "pglogical" not in {one["system"] for one in figures["drain"]}
 
 
 def test_the_document_has_every_system_and_its_plots(figures):
