@@ -8,9 +8,11 @@ from harness.waiting import wait_until
 
 
 class TestDatabase:
-    def test_a_server_with_wrong_settings_is_refused_with_the_statements_that_mend_it(self, group_on):
-        group = group_on("direct", ["a", "b", "c"], schema=SCHEMA, tables=TABLES, start=False, settings={
+    @pytest.mark.parametrize("version, origins", [("16", "max_replication_slots"), ("18", "max_active_replication_origins")])
+    def test_a_server_with_wrong_settings_is_refused_with_the_statements_that_mend_it(self, group_on, version, origins):
+        group = group_on("direct", ["a", "b", "c"], schema=SCHEMA, tables=TABLES, start=False, versions={"a": version}, settings={
             "wal_level": "replica", "track_commit_timestamp": "off", "max_replication_slots": 1, "max_wal_senders": 1})
+        group["a"].postgres.set(**{origins: 1})
         group.start_databases()
         group.write_configurations()
         for command in ("check", "init"):
@@ -21,7 +23,7 @@ class TestDatabase:
                                ("track_commit_timestamp", "ALTER SYSTEM SET track_commit_timestamp = on"),
                                ("too_few_slots", "ALTER SYSTEM SET max_replication_slots"),
                                ("too_few_wal_senders", "ALTER SYSTEM SET max_wal_senders"),
-                               ("too_few_origins", "ALTER SYSTEM SET max_replication_slots")):
+                               ("too_few_origins", f"ALTER SYSTEM SET {origins}")):
                 assert f"[{name}]" in said and mend in said, (command, name, said)
         assert group["a"].sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'pgduet'") == [(0,)]
 
