@@ -6,12 +6,12 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 _TOPIC = "bench.warm-up"
 _MESSAGES = ((10_000, 300), (1000, 64 * 1024))  # how many of how many bytes: single transactions, and a backlog's
-_ROUNDS = 6  # after the fifth a round costs no less than the one before it, a third of the first
 _PATIENCE = 120
 
 
-def warm_up(broker):
-    for _ in range(_ROUNDS):
+def warm_up(broker, rounds):
+    """After the fifth round one costs no less than the one before it: a third of the first."""
+    for _ in range(rounds):
         _exchange(broker)
 
 

@@ -1,7 +1,7 @@
 """Values of every family of types, as SQL: what must arrive at the other end as it was.
 
 A sample's values differ from each other as text or as binary; NULL is added by the test. `portable_binary` is false where
-the binary form holds OIDs of the database (types made by users inside arrays and rows).
+the binary form holds OIDs of the database (types made by users inside arrays and rows, and what regclass and regtype name).
 """
 
 from dataclasses import dataclass
@@ -94,8 +94,8 @@ SCALARS = (
     _of("polygon", "polygon", "'((0,0),(1,1),(2,0.1))'"),
     _of("circle", "circle", "'<(0.1,0),2>'"),
     _of("oid", "oid", "0", "'4294967295'"),
-    _of("regclass", "regclass", "'pg_catalog.pg_class'", "'kind.boolean'", "'-'", "'4000000000'"),
-    _of("regtype", "regtype", "'integer'", "'kind.boolean'", "'timestamp with time zone'"),
+    _of("regclass", "regclass", "'pg_catalog.pg_class'", "'kind.boolean'", "'-'", "'4000000000'", portable_binary=False),
+    _of("regtype", "regtype", "'integer'", "'kind.boolean'", "'timestamp with time zone'", portable_binary=False),
     _of("regprocedure", "regprocedure", "'pg_catalog.abs(integer)'"),
     _of("pg_lsn", "pg_lsn", "'0/0'", "'FFFFFFFF/FFFFFFFF'"),
     _of("xid", "xid", "'0'", "'4294967295'"),
