@@ -1,6 +1,6 @@
 """The figures of a run: a list of measurements for each kind, in a JSON file that is written anew after each of them.
 
-    {"format": 1, "machine": {...}, "options": {...}, "minutes": n, "<kind>": [{"system": ..., "round": ..., ...}, ...], "failures": [...]}
+    {"format": 1, "machine": {...}, "options": {...}, "minutes": n, "note": what the document says of the run (by hand), "<kind>": [{"system": ..., "round": ..., ...}, ...], "failures": [...]}
 
 Kinds: drain, latency, broker, capture, local, growth.
 """

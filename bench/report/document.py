@@ -33,7 +33,8 @@ def document(data):
 
 def _machine(data):
     of = data["machine"]
-    later = "".join(f"`{_command(one)}` was a run of its own, on the same machine at {one['machine']['commit']}: what it measured comes from there.\n"
+    later = "".join(f"`{_command(one)}` was a run of its own, on the same machine at {one['machine']['commit']}: what it measured comes from there."
+                    f"{' ' + one['note'] if 'note' in one else ''}\n"
                     for one in data.get("later", []))
     return (f"## Machine\n\n{of['cores']} cores, {of['cpu']}, {of['memory_bytes'] / 2**30:.0f} GiB; {of['system']}, Linux {of['kernel']}; {of['postgresql']}; "
             f"pgduet {of['commit']}. Load when the run began: {of['load_at_start']}. The run took {data['minutes']:.0f} minutes.\n\n"
