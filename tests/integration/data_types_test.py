@@ -42,6 +42,7 @@ class Story:
 
     def __init__(self, group):
         self.group = group
+        self.one_version = len({region.postgres.programs for region in group}) == 1
         self.held = {phase: {} for phase in PHASES}
         self._write_all()
         self.conflicts = {region.name: self._conflicts(region) for region in group}
@@ -75,12 +76,11 @@ class Story:
                     self.held[phase][region.name, sample.name] = self._read(cursor, sample)
             connection.close()
 
-    @staticmethod
-    def _read(cursor, sample):
+    def _read(self, cursor, sample):
         cursor.execute(f"SELECT id, v::text, other FROM {sample.table} ORDER BY id")
         rows = cursor.fetchall()
         binary = io.BytesIO()
-        if sample.portable_binary:
+        if sample.portable_binary and (self.one_version or not sample.names_objects):
             cursor.copy_expert(f"COPY (SELECT id, v FROM {sample.table} ORDER BY id) TO STDOUT (FORMAT binary)", binary)
         return rows, binary.getvalue()
 

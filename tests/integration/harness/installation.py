@@ -1,5 +1,6 @@
 """Which PostgreSQL runs: Debian's, whose client programs serve all, or the server of another major version (tests/fetch_postgres.py)."""
 
+import functools
 import glob
 import os
 import shutil
@@ -22,10 +23,7 @@ def server_programs(workspace, version=None):
     version = _wanted(version)
     if version == _installed_version():
         return client_programs()
-    found = os.path.join(ROOT, ".cache", "postgres", version)
-    if not os.path.exists(os.path.join(found, "complete")):
-        raise RuntimeError(f"PostgreSQL {version} is not in {found}; run tests/fetch_postgres.py {version}")
-    return os.path.join(_readable(workspace, found, version), "bin")
+    return os.path.join(_readable(workspace, _fetched(version), version), "bin")
 
 
 def has_extensions_of_packages(version=None):
@@ -39,6 +37,12 @@ def _wanted(version):
 
 def _installed_version():
     return client_programs().split("/")[4]
+
+
+@functools.cache
+def _fetched(version):
+    subprocess.run([os.path.join(ROOT, "tests/fetch_postgres.py"), version], check=True)
+    return os.path.join(ROOT, ".cache", "postgres", version)
 
 
 def _readable(workspace, folder, version):
