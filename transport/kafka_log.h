@@ -126,6 +126,7 @@ class KafkaLogReader : public LogReader {
   static void OnError(rd_kafka_t* handle, int error, const char* reason, void* opaque);
   absl::StatusOr<int64_t> PlaceOf(int64_t offset);
   std::optional<LogEntry> NextRecord();
+  void EndPauseOfFullQueue();
   absl::Status StatusOf(const rd_kafka_message_t& message) const;
   void CommitApplied();
   absl::Status CheckTopicExists();
@@ -137,6 +138,7 @@ class KafkaLogReader : public LogReader {
   KafkaMessage message_;
   std::vector<std::string_view> records_;
   size_t next_record_ = 0;
+  size_t taken_bytes_ = 0;  // since EndPauseOfFullQueue() last asked
   const std::shared_ptr<Reports> reports_ = std::make_shared<Reports>();
   std::atomic<bool> interrupted_ = false;
   std::atomic<int64_t> applied_offset_ = -1;

@@ -16,6 +16,10 @@ constexpr absl::Duration kTopicCheckPatience = absl::Seconds(1);
 constexpr absl::Duration kPollMax = absl::Milliseconds(200);
 // A broker that has just become leader may not know its high watermark yet.
 constexpr absl::Duration kWatermarkPatience = absl::Seconds(3);
+// What librdkafka keeps ready.
+constexpr size_t kQueueKiB = 16 * 1024;
+// Less than that since the last question to the leader cannot have filled it.
+constexpr size_t kAskAfterBytes = kQueueKiB * 1024 / 2;
 
 }  // namespace
 
@@ -31,8 +35,7 @@ absl::Status KafkaLogReader::Start() {
   const std::map<std::string, std::string> defaults = {
       {"fetch.error.backoff.ms", "20"},
       {"fetch.message.max.bytes", std::to_string(8 * 1024 * 1024)},
-      // More than a second of peak: a full queue makes librdkafka 2.0.2 pause for a second.
-      {"queued.max.messages.kbytes", std::to_string(32 * 1024)},
+      {"queued.max.messages.kbytes", std::to_string(kQueueKiB)},
       {"queued.min.messages", "100000"},
   };
   const std::map<std::string, std::string> fixed = {
@@ -96,6 +99,7 @@ absl::StatusOr<std::optional<LogEntry>> KafkaLogReader::Next(absl::Duration time
   while (true) {
     if (interrupted_.exchange(false)) return std::nullopt;
     if (std::optional<LogEntry> entry = NextRecord()) return entry;
+    EndPauseOfFullQueue();
     const absl::Duration wait = std::clamp(deadline - absl::Now(), absl::ZeroDuration(), kPollMax);
     KafkaMessage message(rd_kafka_consumer_poll(handle_.get(), ToMilliseconds(wait)));
     PGDUET_RETURN_IF_ERROR(reports_->Take());
@@ -103,6 +107,7 @@ absl::StatusOr<std::optional<LogEntry>> KafkaLogReader::Next(absl::Duration time
       if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return StatusOf(*message);
       topic_seen_at_ = std::chrono::steady_clock::now();
       message_ = std::move(message);
+      taken_bytes_ += message_->len;
       records_ = RecordsOf({static_cast<const char*>(message_->payload), message_->len});
       next_record_ = 0;
       continue;
@@ -110,6 +115,17 @@ absl::StatusOr<std::optional<LogEntry>> KafkaLogReader::Next(absl::Duration time
     PGDUET_RETURN_IF_ERROR(CheckTopicExists());
     if (absl::Now() >= deadline) return std::nullopt;
   }
+}
+
+// A full queue makes librdkafka 2.0.2 stop fetching; its broker thread looks for room again when
+// something wakes it, or after a second (issue 2879 of librdkafka; from 2.2.0 on there is
+// fetch.queue.backoff.ms). A backlog of large rows would move at a queue a second. A question to
+// the leader wakes that thread; the answer is of no interest, and an error comes with the next
+// poll. Only when the queue has run dry: what was read from it is still being applied then.
+void KafkaLogReader::EndPauseOfFullQueue() {
+  if (taken_bytes_ < kAskAfterBytes || rd_kafka_queue_length(queue_.get()) > 0) return;
+  taken_bytes_ = 0;
+  (void)QueryWatermarks(handle_.get(), options_.kafka, options_.topic);
 }
 
 // Only the last record of a message moves the reader beyond it: one that stopped before reads the

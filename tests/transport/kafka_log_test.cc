@@ -140,6 +140,20 @@ TEST_F(KafkaLogTest, MoreThanMayBeOnItsWayKeepsItsOrder) {
   }
 }
 
+// 72 MB: the client's queue is full several times, and whoever reads it to its end ends the pause.
+TEST_F(KafkaLogTest, ALogOfSeveralTimesTheClientsQueueIsReadInOrder) {
+  CreateTopic();
+  auto writer = NewWriter();
+  const auto record = [](uint64_t i) { return EncodeRecord(LargeTransaction(i, 800'000))[0]; };
+  for (uint64_t i = 1; i <= 90; ++i) Append(*writer, LargeTransaction(i, 800'000));
+  Flush(*writer);
+  auto reader = NewReader(-1);
+  for (uint64_t i = 1; i <= 90; ++i) EXPECT_EQ(NextOf(*reader).bytes, record(i));
+  Append(*writer, SampleTransaction(91));
+  Flush(*writer);
+  EXPECT_EQ(NextOf(*reader).bytes, EncodeRecord(SampleTransaction(91))[0]);
+}
+
 TEST_F(KafkaLogTest, AReaderContinuesAtItsOffsetAfterTheRecordBeforeIt) {
   CreateTopic();
   auto writer = NewWriter();
