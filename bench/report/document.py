@@ -18,7 +18,7 @@ the broker and the systems that are compared, shares one machine.
 * `fsync` is on, clusters are fresh, all systems use the Unix socket but for "native, TCP" and Debezium (its driver has TCP only). CPU counts every process: servers,
   agents, broker, Connect.
 * Debezium is 3.5.0 with its JDBC sink (upsert, UNNEST, reduction buffer, batches of 3,000; JSON with schemas); its first measurement of a run has the start of its JVM in it. It drains a tenth of the backlog; rates are compared.
-* The broker has the heap of Kafka's own start script, and is warmed up until a message costs no less than before: what a new JVM compiles first is no part of what
+* The broker has the heap and the collector of Kafka's own start script, and is warmed up until a message costs no less than before: what a new JVM compiles first is no part of what
   users pay.
 * Conflicts: systems that do not know them overwrite; pgduet carries both sides' writes and logs each conflict.
 """
