@@ -4,6 +4,7 @@ import statistics
 
 from peers import SYSTEMS
 from results import ratio, rounds_of, summary
+from workloads import CATALOGUE
 
 from .svg import bars, lines
 from .targets import targets
@@ -34,11 +35,15 @@ def document(data):
 def _machine(data):
     of = data["machine"]
     later = "".join(f"`{_command(one)}` was a run of its own, on the same machine at {one['machine']['commit']}: what it measured comes from there."
-                    f"{' ' + one['note'] if 'note' in one else ''}\n"
+                    f"{_note(one)}\n"
                     for one in data.get("later", []))
     return (f"## Machine\n\n{of['cores']} cores, {of['cpu']}, {of['memory_bytes'] / 2**30:.0f} GiB; {of['system']}, Linux {of['kernel']}; {of['postgresql']}; "
-            f"pgduet {of['commit']}. Load when the run began: {of['load_at_start']}. The run took {data['minutes']:.0f} minutes.\n\n"
+            f"pgduet {of['commit']}. Load when the run began: {of['load_at_start']}. The run took {data['minutes']:.0f} minutes.{_note(data)}\n\n"
             f"To repeat it: `{_command(data)}`, then `bench/make_document.py build/bench/results.json`. One workload: `./dev bench --workload bulk --rounds 5`.\n" + later)
+
+
+def _note(run):
+    return f" {run['note']}" if "note" in run else ""
 
 
 def _command(run):
@@ -57,7 +62,8 @@ def _targets(data):
 
 def _drains(data, plots):
     parts = []
-    for workload in dict.fromkeys(one["workload"] for one in data["drain"]):
+    found = {one["workload"] for one in data["drain"]}
+    for workload in (name for name in CATALOGUE if name in found):
         of = rounds_of(data["drain"], workload=workload)
         rows, rates = [], []
         for system in dict.fromkeys(one["system"] for one in of):
