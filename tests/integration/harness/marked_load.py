@@ -69,7 +69,7 @@ class MarkedLoad:
                 with self._lock:
                     self.acknowledged[marker] += 1
             except (psycopg2.errors.UniqueViolation, psycopg2.errors.DeadlockDetected):
-                connection.rollback()
+                connection = _rolled_back(connection)
             except psycopg2.Error as error:
                 if error.pgcode is not None and connection is not None and not connection.closed:  # the test must see it
                     self._failures.append(error)
@@ -111,3 +111,12 @@ class MarkedLoad:
             assert not lost, f"{region.name} lacks {lost.total()} of {written.total()} transactions: {list(lost)[:5]}"
             assert not more, f"{region.name} has {more.total()} more than were written: {list(more)[:5]}"
             assert region.conflicts("mark") == []
+
+
+def _rolled_back(connection):
+    """None when the server has gone in between."""
+    try:
+        connection.rollback()
+    except psycopg2.Error:
+        return None
+    return connection
