@@ -10,6 +10,8 @@ from collections import Counter
 
 import psycopg2
 
+from .postgres import rolled_back
+
 SCHEMA = """
 CREATE TABLE account (id int PRIMARY KEY, tag text NOT NULL, value int NOT NULL DEFAULT 0);
 CREATE SEQUENCE mark_id;
@@ -69,7 +71,7 @@ class MarkedLoad:
                 with self._lock:
                     self.acknowledged[marker] += 1
             except (psycopg2.errors.UniqueViolation, psycopg2.errors.DeadlockDetected):
-                connection = _rolled_back(connection)
+                connection = rolled_back(connection)
             except psycopg2.Error as error:
                 if error.pgcode is not None and connection is not None and not connection.closed:  # the test must see it
                     self._failures.append(error)
@@ -111,12 +113,3 @@ class MarkedLoad:
             assert not lost, f"{region.name} lacks {lost.total()} of {written.total()} transactions: {list(lost)[:5]}"
             assert not more, f"{region.name} has {more.total()} more than were written: {list(more)[:5]}"
             assert region.conflicts("mark") == []
-
-
-def _rolled_back(connection):
-    """None when the server has gone in between."""
-    try:
-        connection.rollback()
-    except psycopg2.Error:
-        return None
-    return connection

@@ -11,6 +11,8 @@ import threading
 import psycopg2
 from psycopg2 import errors
 
+from .postgres import rolled_back
+
 SCHEMA = """
 CREATE TABLE merged (
   id int PRIMARY KEY, n bigint NOT NULL DEFAULT 0, amount numeric(12,2) NOT NULL DEFAULT 0,
@@ -101,7 +103,7 @@ class PolicyLoad:
                 connection.commit()
                 self.writes += 1
             except (errors.DeadlockDetected, errors.UniqueViolation, errors.SerializationFailure):
-                connection.rollback()
+                connection = rolled_back(connection)
             except psycopg2.Error as error:
                 # Without a code it is no refusal: the server is away.
                 if error.pgcode is not None and not isinstance(error, psycopg2.OperationalError):

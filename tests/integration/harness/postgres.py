@@ -163,6 +163,15 @@ class PostgresCluster:
 _template_lock = threading.Lock()
 
 
+def rolled_back(connection):
+    """For writers that go on while servers die: the connection, or None when its server has gone in between."""
+    try:
+        connection.rollback()
+    except psycopg2.Error:
+        return None
+    return connection
+
+
 def _template(workspace, programs, encoding, locale):
     path = os.path.join(workspace.path, f"template-{encoding}-{locale}", "data")
     with _template_lock:
