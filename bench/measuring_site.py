@@ -23,8 +23,7 @@ class MeasuringSite:
 
     def broker(self):
         if self._broker is None:
-            heap = "1g" if self._steady else "512m"  # the first is what Kafka's own start script has
-            self._broker = KafkaBroker(self.workspace, heap=heap, quick_start=not self._steady).start()
+            self._broker = KafkaBroker(self.workspace, quick_start=not self._steady).start()
             self._stack.callback(self._broker.close)
             warm_up(self._broker, rounds=6 if self._steady else 1)
         return self._broker

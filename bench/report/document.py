@@ -62,8 +62,7 @@ def _targets(data):
 
 def _drains(data, plots):
     parts = []
-    found = {one["workload"] for one in data["drain"]}
-    for workload in (name for name in CATALOGUE if name in found):
+    for workload in sorted({one["workload"] for one in data["drain"]}, key=list(CATALOGUE).index):
         of = rounds_of(data["drain"], workload=workload)
         rows, rates = [], []
         for system in dict.fromkeys(one["system"] for one in of):

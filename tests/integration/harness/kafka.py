@@ -31,21 +31,21 @@ def _jars():
     return libs
 
 
-_QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-# What Kafka's own script says (KAFKA_JVM_PERFORMANCE_OPTS).
-_AS_KAFKA_STARTS_IT = ("-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent")
+_QUICK = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+# What Kafka's own scripts say (KAFKA_HEAP_OPTS, KAFKA_JVM_PERFORMANCE_OPTS).
+_AS_KAFKA_STARTS_IT = ("-Xmx1g", "-Xms1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent")
 
 
 class KafkaBroker:
     """Not started by the constructor. `settings` adds to server.properties. quick_start: compiles no further than tests of seconds need;
     a broker that is measured does without, as users' brokers do."""
 
-    def __init__(self, workspace, name="kafka", settings=None, heap="512m", quick_start=True):
+    def __init__(self, workspace, name="kafka", settings=None, quick_start=True):
         self.name = name
         self.folder = workspace.folder(name)
         self.log_path = os.path.join(self.folder, "kafka.log")
         self.process = None
-        self._jvm = [f"-Xmx{heap}", *(_QUICK if quick_start else [f"-Xms{heap}", *_AS_KAFKA_STARTS_IT])]
+        self._jvm = _QUICK if quick_start else _AS_KAFKA_STARTS_IT
         self._classpath = f"{_jars()}/*"
         self._port, self._controller_port = ports.take(), ports.take()
         self._listeners = [(f"LINK{i}", ports.take(), ports.take()) for i in range(_SPARE_LISTENERS)]
